@@ -1,0 +1,47 @@
+//! Operations, replies, the file system trait, and the native file systems.
+//!
+//! A file system never sees the kernel: it gets an operation's arguments and
+//! answers with a value or an [`Errno`]. Transports (crate `fusesg-serve`) turn
+//! kernel messages into [`Operation`]s and [`Reply`]s into kernel messages.
+//!
+//! | concept | file |
+//! |---|---|
+//! | [`Inode`], [`Handle`], [`Unique`], [`LockOwner`] | `id.rs` |
+//! | [`Errno`] | `errno.rs` |
+//! | [`Timestamp`] | `timestamp.rs` |
+//! | [`Attributes`], [`SetAttributes`], [`FileType`] | `attributes.rs` |
+//! | [`Context`]: who asks | `context.rs` |
+//! | [`Operation`], [`OperationKind`], [`OperationSet`] | `operation.rs`, `operation_kind.rs` |
+//! | [`Reply`], [`Entry`], [`Opened`] … | `reply.rs` |
+//! | [`DirectorySink`]: where a listing goes | `directory.rs` |
+//! | [`FileSystem`]: the synchronous trait | `file_system.rs` |
+//! | [`Properties`]: what a file system declares | `properties.rs` |
+//! | [`passthrough`]: a directory of this machine, served natively | `passthrough/` |
+
+mod attributes;
+mod context;
+mod directory;
+mod errno;
+mod file_system;
+mod id;
+mod operation;
+mod operation_kind;
+pub mod passthrough;
+mod properties;
+mod reply;
+mod timestamp;
+
+pub use attributes::{Attributes, FileType, SetAttributes, SetTime};
+pub use context::Context;
+pub use directory::{DirectoryEntry, DirectorySink};
+pub use errno::Errno;
+pub use file_system::FileSystem;
+pub use id::{Handle, Inode, LockOwner, Unique};
+pub use operation::{Operation, PollWaiter, RenameFlags};
+pub use operation_kind::{OperationKind, OperationSet};
+pub use properties::Properties;
+pub use reply::{AttributesReply, Entry, FilesystemStatistics, Lock, Opened, OpenedFlags, Reply};
+pub use timestamp::Timestamp;
+
+/// What an operation of a file system returns.
+pub type Result<T> = std::result::Result<T, Errno>;

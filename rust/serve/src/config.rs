@@ -1,0 +1,89 @@
+//! Settings of one mount.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of one mount. Python's `Config` documents each; the defaults are the same.
+#[derive(Clone, Debug)]
+pub struct MountConfig {
+    /// Where to mount: an existing directory, or a regular file for a file system whose
+    /// root is one.
+    pub mountpoint: PathBuf,
+    /// Source name shown in /proc/mounts.
+    pub source: String,
+    /// Subtype: the file system type is shown as `fuse.SUBTYPE`.
+    pub subtype: String,
+    /// Threads that read requests, at least 2.
+    pub reader_threads: usize,
+    /// Let other users in.
+    pub allow_other: bool,
+    /// The kernel checks permissions by mode, owner and ACL.
+    pub default_permissions: bool,
+    /// Mount read-only.
+    pub read_only: bool,
+    /// Honour set-user-id bits.
+    pub suid: bool,
+    /// Allow device files.
+    pub dev: bool,
+    /// Allow programs to be executed.
+    pub exec: bool,
+    /// Do not update access times.
+    pub noatime: bool,
+    /// Default for entries that do not say.
+    pub entry_timeout: Duration,
+    /// Default for attributes that do not say.
+    pub attribute_timeout: Duration,
+    /// How long the kernel may believe that a name does not exist.
+    pub negative_timeout: Duration,
+    /// Largest WRITE in bytes, which also sets the largest READ.
+    pub max_write: u32,
+    /// Readahead in bytes; the kernel's offer is the upper limit.
+    pub max_readahead: Option<u32>,
+    /// Requests the kernel may have in flight in the background.
+    pub max_background: u16,
+    /// Background requests above which the kernel holds back readahead.
+    pub congestion_threshold: Option<u16>,
+    /// Kernel writeback cache.
+    pub writeback_cache: bool,
+    /// Let the kernel read and write backing files itself, where the file system offers them.
+    pub kernel_passthrough: bool,
+    /// Answer ETIMEDOUT to a request older than this.
+    pub request_timeout: Option<Duration>,
+    /// Warn of a request older than this.
+    pub slow_request_warning: Option<Duration>,
+    /// Log every operation and its answer at debug level (target `fusesg::trace`).
+    pub trace: bool,
+}
+
+impl MountConfig {
+    /// The defaults, for a mount at `mountpoint`.
+    pub fn new(mountpoint: impl Into<PathBuf>) -> Self {
+        Self {
+            mountpoint: mountpoint.into(),
+            source: "fusesg".into(),
+            subtype: "fusesg".into(),
+            reader_threads: 2,
+            allow_other: false,
+            default_permissions: true,
+            read_only: false,
+            suid: false,
+            dev: false,
+            exec: true,
+            noatime: false,
+            entry_timeout: Duration::from_secs(1),
+            attribute_timeout: Duration::from_secs(1),
+            negative_timeout: Duration::ZERO,
+            // one page less than 1 MiB: header and payload of a whole request then fit a
+            // pipe of 1 MiB, the largest an unprivileged process may have
+            max_write: 1_044_480,
+            max_readahead: None,
+            max_background: 128,
+            congestion_threshold: None,
+            writeback_cache: false,
+            kernel_passthrough: false,
+            request_timeout: None,
+            slow_request_warning: Some(Duration::from_secs(30)),
+            trace: false,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! A file descriptor that segments and handles point into.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+/// An open file, shared by reference count and closed at its last use.
+///
+/// Always wrapped in an `Arc`: extents, handles and replies in flight each hold
+/// one, so a descriptor number can never be reused under a request.
+#[derive(Debug)]
+pub struct Backing {
+    file: File,
+    writable: bool,
+    immutable: bool,
+}
+
+impl Backing {
+    /// Takes ownership of `fd`. `writable` allows writes through it; `immutable`
+    /// promises that the content never changes or shrinks, which allows mapping it.
+    pub fn new(fd: OwnedFd, writable: bool, immutable: bool) -> Self {
+        Self { file: File::from(fd), writable, immutable }
+    }
+
+    /// Whether writes may go through this descriptor.
+    pub fn writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Whether the content is promised never to change.
+    pub fn immutable(&self) -> bool {
+        self.immutable
+    }
+
+    /// The open file, for positional reads and writes.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Current length of the file in bytes.
+    pub fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// Whether the file has no bytes at the moment.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+}
+
+impl AsFd for Backing {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl AsRawFd for Backing {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}

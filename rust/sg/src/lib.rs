@@ -1,0 +1,37 @@
+//! Scatter-gather core: where bytes are, and how they are moved with as few
+//! system calls and copies as possible.
+//!
+//! This crate knows neither FUSE nor Python. System calls and `unsafe` sit in
+//! [`sys`](self) and in the page pool only.
+//!
+//! | concept | file |
+//! |---|---|
+//! | [`Backing`]: a file descriptor that segments point into | `backing.rs` |
+//! | [`Segment`]: one piece of data (buffer, extent, zeros) | `segment.rs` |
+//! | [`SegmentList`]: what a READ is answered with | `segment_list.rs` |
+//! | [`PagePool`]: page-aligned, reused buffers | `pool.rs` |
+//! | [`gather`]: a segment list into memory, packed into few `preadv` calls | `gather.rs` |
+//!
+//! # Who owns a page
+//!
+//! ```text
+//! PagePool ──take()──► PooledBuffer ──(reply sent)──► drop ──► back in the pool
+//! ```
+//! A [`PooledBuffer`] belongs to one request at a time. Dropping it returns the
+//! pages, still mapped and touched, to the pool, up to the pool's high-water mark.
+
+mod backing;
+mod gather;
+mod pool;
+mod segment;
+mod segment_list;
+mod sys;
+
+pub use backing::Backing;
+pub use gather::gather;
+pub use pool::{PagePool, PoolStatistics, PooledBuffer};
+pub use segment::{Extent, Segment};
+pub use segment_list::SegmentList;
+
+/// Bytes in a page of memory, the unit of the kernel's page vectors.
+pub const PAGE_SIZE: usize = 4096;

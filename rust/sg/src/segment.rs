@@ -1,0 +1,72 @@
+//! One piece of data.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::Backing;
+
+/// `length` bytes of a file, starting at `offset`.
+#[derive(Clone, Debug)]
+pub struct Extent {
+    /// The file.
+    pub backing: Arc<Backing>,
+    /// First byte, counted from the start of the file.
+    pub offset: u64,
+    /// Number of bytes.
+    pub length: u64,
+}
+
+/// One piece of data, in the place where it is now.
+///
+/// Segments are immutable and cheap to clone: a clone shares the buffer or the
+/// descriptor.
+#[derive(Clone, Debug)]
+pub enum Segment {
+    /// Bytes in memory.
+    Buffer(Bytes),
+    /// Bytes of a file.
+    Extent(Extent),
+    /// That many zero bytes.
+    Zeros(u64),
+}
+
+impl Segment {
+    /// Number of bytes this segment stands for.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Buffer(bytes) => bytes.len() as u64,
+            Self::Extent(extent) => extent.length,
+            Self::Zeros(length) => *length,
+        }
+    }
+
+    /// Whether the segment has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The part `[start, start + length)` of this segment, clipped to its end.
+    #[must_use]
+    pub fn slice(&self, start: u64, length: u64) -> Self {
+        let start = start.min(self.len());
+        let length = length.min(self.len() - start);
+        match self {
+            Self::Buffer(bytes) => {
+                let (from, to) = (index(start), index(start + length));
+                Self::Buffer(bytes.slice(from..to))
+            }
+            Self::Extent(extent) => Self::Extent(Extent {
+                backing: Arc::clone(&extent.backing),
+                offset: extent.offset + start,
+                length,
+            }),
+            Self::Zeros(_) => Self::Zeros(length),
+        }
+    }
+}
+
+/// A length that is known to fit memory, as an index.
+fn index(value: u64) -> usize {
+    usize::try_from(value).expect("bounded by the length of a buffer in memory")
+}

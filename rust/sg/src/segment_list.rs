@@ -1,0 +1,103 @@
+//! The answer to a READ, and the place a WRITE goes to.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::{Backing, Extent, Segment};
+
+/// Segments one after another: the field's "scatter-gather list".
+///
+/// One segment is held inline, so that the usual answer (one extent) needs no
+/// allocation. Lengths are summed once at construction; [`slice`](Self::slice)
+/// finds its first segment by binary search.
+#[derive(Clone, Debug, Default)]
+pub struct SegmentList {
+    segments: SmallVec<[Segment; 1]>,
+    /// `ends[i]`: bytes up to and including segment `i`.
+    ends: SmallVec<[u64; 1]>,
+}
+
+impl SegmentList {
+    /// A list without bytes: end of file.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One extent of a file.
+    pub fn from_extent(backing: Arc<Backing>, offset: u64, length: u64) -> Self {
+        let mut list = Self::new();
+        list.push(Segment::Extent(Extent { backing, offset, length }));
+        list
+    }
+
+    /// Appends a segment; empty ones are left out.
+    ///
+    /// # Panics
+    /// If the total length passes `u64::MAX`; callers that take lengths from
+    /// outside use [`try_push`](Self::try_push).
+    pub fn push(&mut self, segment: Segment) {
+        assert!(self.try_push(segment), "length of a segment list passes u64::MAX");
+    }
+
+    /// Appends a segment unless the total length would overflow; tells whether it did.
+    pub fn try_push(&mut self, segment: Segment) -> bool {
+        if segment.is_empty() {
+            return true;
+        }
+        let Some(end) = self.len().checked_add(segment.len()) else { return false };
+        self.segments.push(segment);
+        self.ends.push(end);
+        true
+    }
+
+    /// Total number of bytes.
+    pub fn len(&self) -> u64 {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// The segments in order; none is empty.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The part `[offset, offset + size)`, clipped to the end of the list.
+    #[must_use]
+    pub fn slice(&self, offset: u64, size: u64) -> Self {
+        let mut part = Self::new();
+        let mut wanted = size.min(self.len().saturating_sub(offset));
+        let first = self.ends.partition_point(|end| *end <= offset);
+        let mut skip = offset.saturating_sub(if first == 0 { 0 } else { self.ends[first - 1] });
+        for segment in &self.segments[first.min(self.segments.len())..] {
+            if wanted == 0 {
+                break;
+            }
+            let piece = segment.slice(skip, wanted);
+            skip = 0;
+            wanted -= piece.len();
+            part.push(piece);
+        }
+        part
+    }
+}
+
+impl Extend<Segment> for SegmentList {
+    fn extend<I: IntoIterator<Item = Segment>>(&mut self, segments: I) {
+        for segment in segments {
+            self.push(segment);
+        }
+    }
+}
+
+impl FromIterator<Segment> for SegmentList {
+    fn from_iter<I: IntoIterator<Item = Segment>>(segments: I) -> Self {
+        let mut list = Self::new();
+        list.extend(segments);
+        list
+    }
+}
