@@ -1,0 +1,58 @@
+# Two commands do all the set-up: `make demo` and `make test`. The work is done by
+# scripts/; each step there does nothing when it is done already.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+
+# The interpreter that .venv is made from (default: found by scripts/find-python.sh).
+export PYTHON
+
+# Passed to pytest: make test ARGS='-k readdir -x'
+ARGS ?=
+
+.PHONY: help
+help: ## Show this help
+	@echo 'fusesg: write a file system in Python; Rust moves the bytes'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make test ARGS='-k readdir -x'     passes arguments to pytest"
+	@echo '  make PYTHON=/path/to/python3 …     chooses the interpreter for .venv'
+
+.PHONY: demo
+demo: build ## Serve a real tree through the kernel, compare it, measure it
+	@scripts/system-packages.sh mount
+	@.venv/bin/fusesg demo
+
+.PHONY: test
+test: build ## Run the Rust and the Python tests, on real mounts
+	@scripts/system-packages.sh test
+	@scripts/environment.sh dev
+	@scripts/test.sh $(ARGS)
+
+.PHONY: lint
+lint: build ## Check format, lints, types, stubs and the shape of the tree
+	@scripts/environment.sh dev
+	@scripts/lint.sh
+
+.PHONY: format
+format: ## Format the Rust and the Python code
+	@scripts/environment.sh dev
+	@cargo fmt --all
+	@.venv/bin/ruff check --quiet --fix-only
+	@.venv/bin/ruff format
+
+.PHONY: build
+build: ## Build the release wheel into dist/ and install it into .venv
+	@scripts/system-packages.sh build
+	@scripts/environment.sh build
+	@scripts/build.sh
+
+.PHONY: bench
+bench: build ## Run the benchmarks once, on the installed build
+	@scripts/environment.sh bench
+	@scripts/bench.sh
+
+.PHONY: clean
+clean: ## Remove everything that was built or installed here
+	@rm -rf .venv .asv dist target .mypy_cache .pytest_cache .ruff_cache .hypothesis
