@@ -60,10 +60,9 @@ def careless_unsafe(path: Path, lines: list[str]) -> Iterator[str]:
 def comment_above(lines: list[str], index: int) -> str:
     """Return the comment above the statement or item that line `index` is part of."""
     # The statement may begin on an earlier line, and an item may have attributes.
-    while index > 0 and not lines[index - 1].strip().endswith(
-        (";", "{", "}", ",", "(")
-    ):
-        if lines[index - 1].lstrip().startswith("//") or not lines[index - 1].strip():
+    while index > 0:
+        before = lines[index - 1].strip()
+        if not before or before.startswith("//") or before.endswith(tuple(";{},(")):
             break
         index -= 1
     start = index
