@@ -141,8 +141,9 @@ pub trait FileSystem: Send + Sync + 'static {
         Err(Errno::EIO)
     }
 
-    /// Writes `data`; returns how many bytes were taken. `kill_suid_sgid`: clear the
-    /// set-user-id and set-group-id bits too.
+    /// Writes `data`; returns how many bytes were taken. `from_cache`: the kernel writes
+    /// back cached pages, through any handle that may write, so `offset` holds even where
+    /// the handle appends. `kill_suid_sgid`: clear the set-user-id and set-group-id bits too.
     fn write(
         &self,
         context: &Context,
@@ -150,6 +151,7 @@ pub trait FileSystem: Send + Sync + 'static {
         handle: Handle,
         offset: u64,
         data: &[u8],
+        from_cache: bool,
         kill_suid_sgid: bool,
     ) -> Result<u32> {
         Err(Errno::EPERM)
