@@ -9,6 +9,7 @@ while read -r purpose command names; do
     [[ $purpose == '#'* || -z $purpose || " $* " != *" $purpose "* ]] && continue
     [[ $purpose == mount && $EUID -eq 0 ]] && continue # root mounts by itself
     command -v "$command" >/dev/null && continue
+    [[ " ${missing[*]} " == *" $command "* ]] && continue
     missing+=("$command")
     read -ra names <<<"$names"
     packages+=("${names[@]}")
@@ -24,7 +25,7 @@ if [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
     fi
 fi
 
-hint="missing: ${missing[*]}; install them, on Debian or Ubuntu with: sudo apt-get install ${packages[*]}"
+hint="missing: ${missing[*]}; to install on Debian or Ubuntu: sudo apt-get install ${packages[*]}"
 # Without a linker nothing works; what needs the other programs says so itself.
 [[ " ${missing[*]} " == *" cc "* ]] && fail "$hint"
 say "$hint"
