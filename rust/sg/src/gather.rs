@@ -5,7 +5,6 @@
 //! is shifted into its place.
 
 use std::io;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use crate::sys;
@@ -61,7 +60,6 @@ pub fn gather(list: &SegmentList, destination: &mut [u8]) -> io::Result<usize> {
 
 /// Whether `next` continues `extent`, of which `length` bytes were merged so far.
 fn follows(extent: &Extent, length: u64, next: &Extent) -> bool {
-    (Arc::ptr_eq(&extent.backing, &next.backing)
-        || extent.backing.as_raw_fd() == next.backing.as_raw_fd())
+    Arc::ptr_eq(&extent.backing, &next.backing)
         && extent.offset.checked_add(length) == Some(next.offset)
 }

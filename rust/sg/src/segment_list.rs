@@ -34,16 +34,26 @@ impl SegmentList {
     /// Appends a segment; empty ones are left out.
     ///
     /// # Panics
-    /// If the total length passes `u64::MAX`; callers that take lengths from
-    /// outside use [`try_push`](Self::try_push).
+    /// Where [`try_push`](Self::try_push) refuses; callers that take lengths from outside
+    /// use that one.
     pub fn push(&mut self, segment: Segment) {
-        assert!(self.try_push(segment), "length of a segment list passes u64::MAX");
+        assert!(
+            self.try_push(segment),
+            "a segment list longer than u64::MAX or an extent past i64::MAX"
+        );
     }
 
-    /// Appends a segment unless the total length would overflow; tells whether it did.
+    /// Appends a segment and tells whether it did: not if the total length would pass
+    /// `u64::MAX`, nor if an extent ends past `i64::MAX`, the largest file offset there is.
     pub fn try_push(&mut self, segment: Segment) -> bool {
         if segment.is_empty() {
             return true;
+        }
+        if let Segment::Extent(extent) = &segment {
+            let end = extent.offset.checked_add(extent.length);
+            if end.is_none_or(|end| i64::try_from(end).is_err()) {
+                return false;
+            }
         }
         let Some(end) = self.len().checked_add(segment.len()) else { return false };
         self.segments.push(segment);
