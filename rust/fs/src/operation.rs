@@ -348,6 +348,7 @@ impl Operation<'_> {
     }
 
     /// The same operation with its names and data copied out of the transport's buffer.
+    #[expect(clippy::too_many_lines, reason = "one arm per operation")]
     pub fn into_owned(self) -> Operation<'static> {
         match self {
             Self::Lookup { parent, name } => Operation::Lookup { parent, name: own(name) },
