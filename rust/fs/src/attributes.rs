@@ -56,7 +56,7 @@ impl FileType {
 }
 
 /// Attributes of an inode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Attributes {
     /// Inode number, also the kernel's node id in an [`Entry`](crate::Entry).
     pub inode: Inode,
@@ -94,7 +94,7 @@ impl Attributes {
 }
 
 /// A time to set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SetTime {
     /// The time at which the change is made (`UTIME_NOW`).
     Now,
@@ -103,7 +103,7 @@ pub enum SetTime {
 }
 
 /// The fields a SETATTR changes; `None` leaves a field as it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SetAttributes {
     /// New permission bits (the type bits of the mode are not part of it).
     pub mode: Option<u32>,

@@ -11,7 +11,7 @@ use crate::{Attributes, Handle};
 /// What a name leads to: the answer to LOOKUP and to all that create something.
 ///
 /// Each entry that reaches the kernel counts as one lookup of the inode, given back by FORGET.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// The inode; 0 means that the name does not exist, cached for `entry_timeout`.
     pub attributes: Attributes,
@@ -64,7 +64,7 @@ pub struct Opened {
 }
 
 /// The answer to STATFS, statvfs(3)'s fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FilesystemStatistics {
     /// Preferred I/O size in bytes (`f_bsize`).
     pub block_size: u32,
@@ -101,7 +101,7 @@ impl Default for FilesystemStatistics {
 }
 
 /// A POSIX lock (`struct flock`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lock {
     /// First byte.
     pub start: u64,

@@ -2,7 +2,7 @@
 
 /// Seconds and nanoseconds since 1970; `nanoseconds` is always below 10⁹ and counts
 /// forward, also before 1970 (-0.5 s is `{-1, 500_000_000}`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp {
     /// Whole seconds since 1970-01-01 UTC, rounded down.
     pub seconds: i64,

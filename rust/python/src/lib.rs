@@ -1,1 +1,72 @@
-//! x
+//! The extension module `fusesg._core`: Python classes over the Rust layers.
+//!
+//! | concept | file |
+//! |---|---|
+//! | Python values ↔ Rust values | one file per class: `attributes.rs`, `entry.rs`, `context.rs` … |
+//! | exceptions ↔ errno | `errors.rs` |
+//! | Python memory: borrowed, exported | `buffers.rs` |
+//! | file data as Python sees it | `segments.rs`, `backing.rs` |
+//! | names and paths | `names.rs` |
+//! | Python objects that Rust needs | `imports.rs` |
+//!
+//! The docstrings users read are in `python/fusesg/_core.pyi`.
+
+mod attributes;
+mod backing;
+mod buffers;
+mod context;
+mod directory_entry;
+mod entry;
+mod errors;
+mod gil_waiters;
+mod imports;
+mod lock;
+mod names;
+mod native_handle;
+mod numbers;
+mod opened;
+mod poll_waiter;
+mod reaper;
+mod segments;
+mod set_attributes;
+mod statistics_classes;
+mod sys;
+mod thread_state;
+
+#[pyo3::pymodule]
+mod _core {
+    #[pymodule_export]
+    use crate::attributes::PyAttributes;
+    #[pymodule_export]
+    use crate::backing::PyBacking;
+    #[pymodule_export]
+    use crate::context::PyContext;
+    #[pymodule_export]
+    use crate::directory_entry::PyDirectoryEntry;
+    #[pymodule_export]
+    use crate::entry::PyEntry;
+    #[pymodule_export]
+    use crate::lock::PyLock;
+    #[pymodule_export]
+    use crate::native_handle::PyNativeHandle;
+    #[pymodule_export]
+    use crate::opened::PyOpened;
+    #[pymodule_export]
+    use crate::poll_waiter::PyPollWaiter;
+    #[pymodule_export]
+    use crate::segments::{PyExtent, PySegmentList, PyZeros};
+    #[pymodule_export]
+    use crate::set_attributes::{PyNow, PySetAttributes};
+    #[pymodule_export]
+    use crate::statistics_classes::PyFilesystemStatistics;
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("NOW", crate::imports::now(module.py())?)?;
+        module.add("WRITE_CACHE", crate::context::WRITE_CACHE)?;
+        module.add("WRITE_LOCKOWNER", crate::context::WRITE_LOCKOWNER)?;
+        module.add("WRITE_KILL_SUIDGID", crate::context::WRITE_KILL_SUIDGID)
+    }
+}

@@ -1,0 +1,163 @@
+//! Python memory: the one place that borrows it or exports ours to it.
+//!
+//! Borrowed: [`share`] holds any contiguous buffer in a [`Bytes`] without copying, so that
+//! a reply can be sent after the GIL was released.
+//!
+//! Exported: [`SharedBytes`] gives Python a read-only view of bytes that Rust owns, and
+//! keeps them alive as long as any view does.
+//!
+//! What stays unsound, in words: the content of a *writable* buffer (bytearray, mmap, a numpy
+//! array) may be changed by other Python threads while Rust reads it without the GIL. Rust
+//! calls that a data race; what happens is that the reader of the file gets a mixture of old
+//! and new bytes, as with any `write(2)` from a shared buffer. The memory itself cannot go away
+//! nor move: the export forbids resizing.
+
+use std::ffi::{c_int, c_void};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fusesg_sg::{PagePool, PooledBuffer};
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::{PyBufferError, PyMemoryError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyMemoryView};
+
+use crate::reaper;
+
+/// Up to here copying is cheaper than holding a reference that must be given back under
+/// the GIL later.
+const COPIED_BELOW: usize = 1024;
+
+/// The bytes of a Python object with the buffer protocol; `None` if it has none.
+///
+/// Nothing is copied but small buffers: the result keeps the object alive (and, for a
+/// bytearray and the like, its size fixed) until the last clone is dropped, on any thread.
+pub(crate) fn share(object: &Bound<'_, PyAny>) -> PyResult<Option<Bytes>> {
+    if let Ok(bytes) = object.cast::<PyBytes>() {
+        let data = bytes.as_bytes();
+        if data.len() <= COPIED_BELOW {
+            return Ok(Some(Bytes::copy_from_slice(data)));
+        }
+        let keeper = object.clone().unbind();
+        return Ok(Some(borrowed(data.as_ptr(), data.len(), keeper)));
+    }
+    let view = match PyMemoryView::from(object) {
+        Ok(view) => view,
+        Err(error) if error.is_instance_of::<PyTypeError>(object.py()) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let buffer = PyUntypedBuffer::get(&view)?;
+    if !buffer.is_c_contiguous() {
+        return Err(PyBufferError::new_err(
+            "the buffer is not contiguous; copy it first, for example with bytes(buffer)",
+        ));
+    }
+    let (start, length) = (buffer.buf_ptr().cast::<u8>().cast_const(), buffer.len_bytes());
+    buffer.release(object.py());
+    if length == 0 {
+        return Ok(Some(Bytes::new()));
+    }
+    // the memoryview, known to nobody else, goes on holding the exporter's memory
+    let shared = borrowed(start, length, view.into_any().unbind());
+    Ok(Some(if length <= COPIED_BELOW { Bytes::copy_from_slice(&shared) } else { shared }))
+}
+
+fn borrowed(start: *const u8, length: usize, keeper: Py<PyAny>) -> Bytes {
+    Bytes::from_owner(Borrowed { start, length, keeper: Some(keeper) })
+}
+
+/// Memory of a Python object, held by a reference to it.
+struct Borrowed {
+    start: *const u8,
+    length: usize,
+    /// A `bytes` object, or a memoryview that holds the export. Present until dropped.
+    keeper: Option<Py<PyAny>>,
+}
+
+// SAFETY: the memory is only read, and its owner is kept alive by a reference that may be
+// moved between threads; it is given up through the reaper.
+unsafe impl Send for Borrowed {}
+// SAFETY: shared access only reads (see the module's words on writable buffers).
+unsafe impl Sync for Borrowed {}
+
+impl AsRef<[u8]> for Borrowed {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: `keeper` owns or exports exactly this memory and lives as long as `self`;
+        // the exporter may neither free nor move it while exported.
+        unsafe { std::slice::from_raw_parts(self.start, self.length) }
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        // the last clone usually dies on a serving thread without the GIL
+        if let Some(keeper) = self.keeper.take() {
+            reaper::defer(keeper);
+        }
+    }
+}
+
+/// Read-only bytes owned by Rust, seen from Python through a memoryview.
+#[pyclass(frozen, module = "fusesg")]
+pub(crate) struct SharedBytes(Bytes);
+
+#[pymethods]
+impl SharedBytes {
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Fills `view`, which then holds a reference to `slf` and with it the bytes.
+    ///
+    /// # Safety
+    /// Called by CPython with a `view` that is its to fill.
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        let bytes = &slf.get().0;
+        let start = bytes.as_ptr().cast::<c_void>().cast_mut();
+        let length = ffi::Py_ssize_t::try_from(bytes.len()).expect("a slice is within isize");
+        let read_only = 1;
+        // SAFETY: `view` is CPython's to fill; `start` and `length` stay valid as long as
+        // `slf`, which the view references; `read_only` forbids writing through it.
+        let status =
+            unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, length, read_only, flags) };
+        if status == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+    }
+}
+
+/// A read-only memoryview of `bytes`.
+pub(crate) fn view(py: Python<'_>, bytes: Bytes) -> PyResult<Bound<'_, PyMemoryView>> {
+    PyMemoryView::from(Bound::new(py, SharedBytes(bytes))?.as_any())
+}
+
+/// The data of a WRITE for a callback: a read-only memoryview of a copy in a pooled buffer.
+///
+/// The copy lets the transport's buffer be reused at once; the pooled buffer goes back when
+/// the last view of it dies, so a view that is kept stays valid and costs the pool one buffer.
+pub(crate) fn write_view(py: Python<'_>, data: &[u8], pool: &Arc<PagePool>) -> PyResult<Py<PyAny>> {
+    let mut buffer = pool.take().map_err(|error| PyMemoryError::new_err(error.to_string()))?;
+    let bytes = match buffer.get_mut(..data.len()) {
+        Some(start) => {
+            start.copy_from_slice(data);
+            Bytes::from_owner(Filled { buffer, length: data.len() })
+        }
+        None => Bytes::copy_from_slice(data),
+    };
+    Ok(view(py, bytes)?.into_any().unbind())
+}
+
+/// The filled start of a pooled buffer.
+struct Filled {
+    buffer: PooledBuffer,
+    length: usize,
+}
+
+impl AsRef<[u8]> for Filled {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer[..self.length]
+    }
+}

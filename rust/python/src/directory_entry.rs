@@ -1,0 +1,122 @@
+//! `DirectoryEntry`: one name in a listing.
+
+use std::ffi::OsString;
+
+use fusesg_fs::{Entry, FileType, Inode};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::entry::PyEntry;
+use crate::names;
+use crate::numbers::{MAX_OFFSET, integer};
+
+/// One name in a directory.
+#[pyclass(frozen, eq, hash, name = "DirectoryEntry", module = "fusesg")]
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct PyDirectoryEntry {
+    /// Not empty, without `/` and NUL; may be `.` and `..`.
+    pub(crate) name: OsString,
+    /// `d_ino`, not 0.
+    pub(crate) inode: Inode,
+    /// `d_type`.
+    pub(crate) kind: FileType,
+    /// What a lookup of the name would answer, if the class knows.
+    pub(crate) entry: Option<Entry>,
+    /// Position after this entry, 1..=i64::MAX, if the class has its own positions.
+    pub(crate) next_offset: Option<u64>,
+}
+
+#[pymethods]
+impl PyDirectoryEntry {
+    #[new]
+    #[pyo3(signature = (name, inode, r#type, entry=None, next_offset=None))]
+    fn new(
+        name: &Bound<'_, PyAny>,
+        inode: &Bound<'_, PyAny>,
+        r#type: &Bound<'_, PyAny>,
+        entry: Option<&Bound<'_, PyEntry>>,
+        next_offset: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        Ok(Self {
+            name: names::component("name", name)?,
+            inode: Inode(integer("inode", inode, 1..=u64::MAX)?),
+            kind: file_type(r#type)?,
+            entry: entry.map(|entry| entry.get().0),
+            next_offset: optional_offset(next_offset)?,
+        })
+    }
+
+    /// The entry of a name whose attributes are known.
+    #[staticmethod]
+    #[pyo3(signature = (name, entry, next_offset=None))]
+    fn of(
+        name: &Bound<'_, PyAny>,
+        entry: &Bound<'_, PyEntry>,
+        next_offset: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let entry = entry.get().0;
+        Ok(Self {
+            name: names::component("name", name)?,
+            inode: entry.attributes.inode,
+            kind: entry.attributes.kind,
+            entry: Some(entry),
+            next_offset: optional_offset(next_offset)?,
+        })
+    }
+
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        names::to_python(py, &self.name)
+    }
+
+    #[getter]
+    fn inode(&self) -> u64 {
+        self.inode.0
+    }
+
+    #[getter]
+    fn r#type(&self) -> u32 {
+        self.kind.mode()
+    }
+
+    #[getter]
+    fn entry(&self) -> Option<PyEntry> {
+        self.entry.map(PyEntry)
+    }
+
+    #[getter]
+    fn next_offset(&self) -> Option<u64> {
+        self.next_offset
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let entry = match self.entry {
+            Some(entry) => Bound::new(py, PyEntry(entry))?.repr()?.to_string(),
+            None => "None".into(),
+        };
+        Ok(format!(
+            "DirectoryEntry({}, inode={}, type=0o{:o}, entry={entry}, next_offset={})",
+            self.name(py)?.repr()?,
+            self.inode,
+            self.kind.mode(),
+            self.next_offset.map_or_else(|| "None".into(), |offset| offset.to_string()),
+        ))
+    }
+}
+
+/// A file type from a mode or from its `S_IFMT` bits.
+fn file_type(value: &Bound<'_, PyAny>) -> PyResult<FileType> {
+    let mode: u32 = integer("type", value, 0..=0o177_777)?;
+    FileType::from_mode(mode).ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "type=0o{mode:o} names no file type: give a mode, or one of stat.S_IFREG, S_IFDIR, \
+             S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK"
+        ))
+    })
+}
+
+/// 0 is the start of a directory, so no entry can end there.
+fn optional_offset(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<u64>> {
+    value.map(|value| integer("next_offset", value, 1..=MAX_OFFSET)).transpose()
+}

@@ -1,0 +1,87 @@
+//! `Entry`: what a name leads to.
+
+use std::time::Duration;
+
+use fusesg_fs::{Entry, Inode};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::attributes::PyAttributes;
+use crate::numbers::{integer, timeout};
+
+/// What a name leads to.
+#[pyclass(frozen, eq, hash, name = "Entry", module = "fusesg")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct PyEntry(pub(crate) Entry);
+
+#[pymethods]
+impl PyEntry {
+    #[new]
+    #[pyo3(signature = (attributes, entry_timeout=None, attribute_timeout=None, generation=None))]
+    fn new(
+        attributes: &Bound<'_, PyAttributes>,
+        entry_timeout: Option<&Bound<'_, PyAny>>,
+        attribute_timeout: Option<&Bound<'_, PyAny>>,
+        generation: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let attributes = attributes.get().0;
+        if attributes.inode == Inode(0) {
+            return Err(PyValueError::new_err(
+                "attributes.inode=0: an entry needs an inode number above 0 (a lookup answers \
+                 None where the name does not exist)",
+            ));
+        }
+        Ok(Self(Entry {
+            attributes,
+            generation: match generation {
+                Some(value) => integer("generation", value, 0..=u64::MAX)?,
+                None => 0,
+            },
+            entry_timeout: entry_timeout
+                .map(|value| timeout("entry_timeout", value))
+                .transpose()?,
+            attribute_timeout: attribute_timeout
+                .map(|value| timeout("attribute_timeout", value))
+                .transpose()?,
+        }))
+    }
+
+    #[getter]
+    fn attributes(&self) -> PyAttributes {
+        PyAttributes(self.0.attributes)
+    }
+
+    #[getter]
+    fn inode(&self) -> u64 {
+        self.0.attributes.inode.0
+    }
+
+    #[getter]
+    fn generation(&self) -> u64 {
+        self.0.generation
+    }
+
+    #[getter]
+    fn entry_timeout(&self) -> Option<f64> {
+        self.0.entry_timeout.map(|timeout| timeout.as_secs_f64())
+    }
+
+    #[getter]
+    fn attribute_timeout(&self) -> Option<f64> {
+        self.0.attribute_timeout.map(|timeout| timeout.as_secs_f64())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let attributes = Bound::new(py, self.attributes())?.repr()?;
+        Ok(format!(
+            "Entry({attributes}, entry_timeout={}, attribute_timeout={}, generation={})",
+            shown(self.0.entry_timeout),
+            shown(self.0.attribute_timeout),
+            self.0.generation,
+        ))
+    }
+}
+
+fn shown(timeout: Option<Duration>) -> String {
+    timeout.map_or_else(|| "None".into(), |timeout| timeout.as_secs_f64().to_string())
+}

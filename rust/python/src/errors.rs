@@ -1,0 +1,133 @@
+//! Exceptions to errnos and back.
+
+use std::io;
+
+use fusesg_fs::Errno;
+use pyo3::exceptions::{
+    PyBlockingIOError, PyBrokenPipeError, PyChildProcessError, PyConnectionAbortedError,
+    PyConnectionRefusedError, PyConnectionResetError, PyFileExistsError, PyFileNotFoundError,
+    PyInterruptedError, PyIsADirectoryError, PyKeyboardInterrupt, PyMemoryError,
+    PyNotADirectoryError, PyNotImplementedError, PyOSError, PyPermissionError,
+    PyProcessLookupError, PyTimeoutError,
+};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::imports;
+
+/// Longest traceback that is kept; the ends of a longer one tell the story.
+const LONGEST_TRACEBACK: usize = 16 * 1024;
+
+/// The errno that answers an operation whose callback raised `error`, and the traceback
+/// where the exception says that something is wrong with the callback.
+pub(crate) fn errno_of(py: Python<'_>, error: &PyErr) -> (Errno, Option<String>) {
+    match expected_errno(py, error) {
+        Some(errno) => (errno, None),
+        None => (Errno::EIO, Some(traceback(py, error))),
+    }
+}
+
+/// The errno of an exception by which a callback says "this cannot be done".
+fn expected_errno(py: Python<'_>, error: &PyErr) -> Option<Errno> {
+    if error.is_instance_of::<PyOSError>(py) {
+        return match error.value(py).getattr(intern!(py, "errno")) {
+            Ok(number) if !number.is_none() => {
+                let errno = Errno::new(number.extract().ok()?)?;
+                // to the kernel ENOSYS means "never ask again", which no single call may say
+                (errno != Errno::ENOSYS).then_some(errno)
+            }
+            _ => errno_by_class(py, error),
+        };
+    }
+    if error.is_instance_of::<PyNotImplementedError>(py) {
+        Some(Errno::ENOTSUP)
+    } else if error.is_instance_of::<PyMemoryError>(py) {
+        Some(Errno::ENOMEM)
+    } else if error.is_instance_of::<PyKeyboardInterrupt>(py) || is_cancelled_error(py, error) {
+        Some(Errno::EINTR)
+    } else {
+        None
+    }
+}
+
+/// The errno of an OSError that was raised without one: `raise FileNotFoundError`.
+fn errno_by_class(py: Python<'_>, error: &PyErr) -> Option<Errno> {
+    macro_rules! by_class {
+        ($($class:ty => $number:ident),* $(,)?) => {
+            $(if error.is_instance_of::<$class>(py) {
+                return Errno::new(libc::$number);
+            })*
+        };
+    }
+    by_class! {
+        PyFileNotFoundError => ENOENT,
+        PyPermissionError => EACCES,
+        PyFileExistsError => EEXIST,
+        PyIsADirectoryError => EISDIR,
+        PyNotADirectoryError => ENOTDIR,
+        PyTimeoutError => ETIMEDOUT,
+        PyInterruptedError => EINTR,
+        PyBlockingIOError => EAGAIN,
+        PyBrokenPipeError => EPIPE,
+        PyChildProcessError => ECHILD,
+        PyProcessLookupError => ESRCH,
+        PyConnectionAbortedError => ECONNABORTED,
+        PyConnectionRefusedError => ECONNREFUSED,
+        PyConnectionResetError => ECONNRESET,
+    }
+    None
+}
+
+fn is_cancelled_error(py: Python<'_>, error: &PyErr) -> bool {
+    imports::cancelled_error(py)
+        .ok()
+        .flatten()
+        .is_some_and(|class| error.get_type(py).is_subclass(class).unwrap_or(false))
+}
+
+/// The traceback as Python prints it, or at least the class where that fails.
+pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
+    let formatted = || -> PyResult<String> {
+        let lines = imports::format_exception(py)?.call1((error.value(py),))?;
+        let lines: Vec<String> = lines.cast_into::<PyList>()?.extract()?;
+        Ok(lines.concat())
+    };
+    match formatted() {
+        Ok(text) => shortened(text),
+        Err(_) => error
+            .get_type(py)
+            .fully_qualified_name()
+            .map_or_else(|_| "an exception that cannot be shown".into(), |name| name.to_string()),
+    }
+}
+
+/// A long text without its middle.
+fn shortened(text: String) -> String {
+    if text.len() <= LONGEST_TRACEBACK {
+        return text;
+    }
+    let half = LONGEST_TRACEBACK / 2;
+    let head = text.floor_char_boundary(half);
+    let tail = text.ceil_char_boundary(text.len() - half);
+    format!("{}\n[… {} bytes left out …]\n{}", &text[..head], tail - head, &text[tail..])
+}
+
+/// `errno` as the OSError that Python would raise (FileNotFoundError for ENOENT …).
+pub(crate) fn os_error(errno: Errno) -> PyErr {
+    PyOSError::new_err((errno.number(), message(&errno.into())))
+}
+
+/// A failed system call about the file `path`.
+pub(crate) fn os_error_at(error: &io::Error, path: &Bound<'_, PyAny>) -> PyErr {
+    PyOSError::new_err((error.raw_os_error(), message(error), path.clone().unbind()))
+}
+
+/// `strerror`: the standard library's text without its number.
+fn message(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" (os error ") {
+        Some((message, _)) => message.to_owned(),
+        None => text,
+    }
+}

@@ -1,0 +1,40 @@
+//! Python objects that Rust needs: one page shows what Rust depends on in Python.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyModule, PyType};
+
+use crate::set_attributes::PyNow;
+
+/// `traceback.format_exception`.
+pub(crate) fn format_exception(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, "traceback", "format_exception")
+}
+
+/// `os.fspath`.
+pub(crate) fn fspath(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, "os", "fspath")
+}
+
+/// `asyncio.CancelledError`, or `None` while nobody has imported asyncio: an exception
+/// of a class that does not exist cannot have been raised, and importing asyncio for
+/// the question would cost every mount 30 ms.
+pub(crate) fn cancelled_error(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyType>>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    if let Some(class) = CLASS.get(py) {
+        return Ok(Some(class.bind(py)));
+    }
+    let modules = PyModule::import(py, "sys")?.getattr("modules")?;
+    if !modules.contains("asyncio.exceptions")? {
+        return Ok(None);
+    }
+    CLASS.import(py, "asyncio.exceptions", "CancelledError").map(Some)
+}
+
+/// The one instance of `Now`.
+pub(crate) fn now(py: Python<'_>) -> PyResult<&Bound<'_, PyNow>> {
+    static NOW: PyOnceLock<Py<PyNow>> = PyOnceLock::new();
+    NOW.get_or_try_init(py, || Py::new(py, PyNow)).map(|now| now.bind(py))
+}

@@ -1,0 +1,259 @@
+//! `Extent`, `Zeros`, `SegmentList`: file data as Python describes it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use fusesg_sg::{Extent, Segment, SegmentList};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+
+use crate::backing::PyBacking;
+use crate::buffers;
+use crate::numbers::{MAX_OFFSET, integer, type_name};
+
+/// Lists may hold lists, as deep as this; a list that holds itself is deeper.
+const DEEPEST: usize = 16;
+
+/// `length` bytes of a file from `offset`.
+#[pyclass(frozen, name = "Extent", module = "fusesg")]
+pub(crate) struct PyExtent(pub(crate) Extent);
+
+#[pymethods]
+impl PyExtent {
+    #[getter]
+    fn backing(&self) -> PyBacking {
+        PyBacking(Arc::clone(&self.0.backing))
+    }
+
+    #[getter]
+    fn offset(&self) -> u64 {
+        self.0.offset
+    }
+
+    #[getter]
+    fn length(&self) -> u64 {
+        self.0.length
+    }
+
+    fn __len__(&self) -> usize {
+        length(self.0.length)
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other.cast::<Self>().is_ok_and(|other| same_extent(&self.0, &other.get().0))
+    }
+
+    fn __hash__(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (Arc::as_ptr(&self.0.backing).addr(), self.0.offset, self.0.length).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let backing = Bound::new(py, self.backing())?.repr()?;
+        let Extent { offset, length, .. } = self.0;
+        Ok(format!("Extent({backing}, offset={offset}, length={length})"))
+    }
+}
+
+/// That many zero bytes.
+#[pyclass(frozen, eq, hash, name = "Zeros", module = "fusesg")]
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct PyZeros(u64);
+
+#[pymethods]
+impl PyZeros {
+    #[new]
+    fn new(length: &Bound<'_, PyAny>) -> PyResult<Self> {
+        integer("length", length, 0..=MAX_OFFSET).map(Self)
+    }
+
+    #[getter]
+    fn length(&self) -> u64 {
+        self.0
+    }
+
+    fn __len__(&self) -> usize {
+        length(self.0)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Zeros({})", self.0)
+    }
+}
+
+/// Segments one after another, immutable.
+#[pyclass(frozen, sequence, name = "SegmentList", module = "fusesg")]
+pub(crate) struct PySegmentList(pub(crate) SegmentList);
+
+#[pymethods]
+impl PySegmentList {
+    #[new]
+    #[pyo3(signature = (segments=None))]
+    fn new(segments: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let Some(segments) = segments else { return Ok(Self(SegmentList::new())) };
+        if let Ok(list) = segments.cast::<Self>() {
+            return Ok(Self(list.get().0.clone()));
+        }
+        // bytes iterate as ints: one segment given bare is a list of one
+        if is_single_segment(segments) {
+            return as_segments(segments).map(Self);
+        }
+        let mut list = SegmentList::new();
+        for segment in segments.try_iter()? {
+            append(&mut list, &segment?, 0)?;
+        }
+        Ok(Self(list))
+    }
+
+    /// The part `[offset, offset + size)`, clipped to the end.
+    fn slice(&self, offset: &Bound<'_, PyAny>, size: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let offset = integer("offset", offset, 0..=u64::MAX)?;
+        let size = integer("size", size, 0..=u64::MAX)?;
+        Ok(Self(self.0.slice(offset, size)))
+    }
+
+    fn __len__(&self) -> usize {
+        length(self.0.len())
+    }
+
+    fn __bool__(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    fn __add__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let mut list = self.0.clone();
+        append(&mut list, other, 0)?;
+        Ok(Self(list))
+    }
+
+    fn __radd__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let mut list = as_segments(other)?;
+        extend(&mut list, &self.0)?;
+        Ok(Self(list))
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let segments = self.0.segments().iter().map(|segment| to_python(py, segment));
+        let list = PyList::new(py, segments.collect::<PyResult<Vec<_>>>()?)?;
+        Ok(list.try_iter()?.into_any())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        const SHOWN: usize = 8;
+        let segments = self.0.segments();
+        let mut parts = Vec::new();
+        for segment in segments.iter().take(SHOWN) {
+            parts.push(match segment {
+                Segment::Buffer(bytes) => format!("<{} bytes>", bytes.len()),
+                other => to_python(py, other)?.repr()?.to_string(),
+            });
+        }
+        if segments.len() > SHOWN {
+            parts.push(format!("and {} more", segments.len() - SHOWN));
+        }
+        Ok(format!("SegmentList([{}])", parts.join(", ")))
+    }
+}
+
+/// The segments of anything that `read` may return.
+///
+/// Buffers are shared, not copied (see [`buffers::share`]).
+pub(crate) fn as_segments(object: &Bound<'_, PyAny>) -> PyResult<SegmentList> {
+    if let Ok(list) = object.cast::<PySegmentList>() {
+        return Ok(list.get().0.clone());
+    }
+    let mut list = SegmentList::new();
+    append(&mut list, object, 0)?;
+    Ok(list)
+}
+
+/// Appends one segment, or a list of them `depth` lists deep.
+fn append(list: &mut SegmentList, object: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
+    // by how often they come: bytes, extents, lists, the rest
+    if object.is_exact_instance_of::<PyBytes>() {
+        return append_buffer(list, object);
+    }
+    if let Ok(extent) = object.cast::<PyExtent>() {
+        return push(list, Segment::Extent(extent.get().0.clone()));
+    }
+    if let Ok(other) = object.cast::<PySegmentList>() {
+        return extend(list, &other.get().0);
+    }
+    if let Ok(zeros) = object.cast::<PyZeros>() {
+        return push(list, Segment::Zeros(zeros.get().0));
+    }
+    if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
+        if depth == DEEPEST {
+            return Err(PyValueError::new_err("lists of segments are nested too deeply"));
+        }
+        for segment in object.try_iter()? {
+            append(list, &segment?, depth + 1)?;
+        }
+        return Ok(());
+    }
+    append_buffer(list, object)
+}
+
+fn append_buffer(list: &mut SegmentList, object: &Bound<'_, PyAny>) -> PyResult<()> {
+    match buffers::share(object)? {
+        Some(bytes) => push(list, Segment::Buffer(bytes)),
+        None => Err(not_data(object)),
+    }
+}
+
+fn extend(list: &mut SegmentList, other: &SegmentList) -> PyResult<()> {
+    other.segments().iter().try_for_each(|segment| push(list, segment.clone()))
+}
+
+/// Appends a segment; no file is longer than the kernel's largest offset.
+fn push(list: &mut SegmentList, segment: Segment) -> PyResult<()> {
+    if segment.len() > MAX_OFFSET - list.len() {
+        return Err(PyValueError::new_err("a segment list holds at most 2**63 - 1 bytes"));
+    }
+    list.push(segment);
+    Ok(())
+}
+
+fn not_data(object: &Bound<'_, PyAny>) -> PyErr {
+    let hint = if object.is_none() {
+        "; return b\"\" at the end of the file"
+    } else if object.is_instance_of::<PyString>() {
+        "; encode it first"
+    } else {
+        ""
+    };
+    PyTypeError::new_err(format!(
+        "expected data (bytes or another buffer, an Extent, Zeros, a SegmentList, or a list of \
+         these), got {}{hint}",
+        type_name(object)
+    ))
+}
+
+fn is_single_segment(object: &Bound<'_, PyAny>) -> bool {
+    object.is_instance_of::<PyExtent>()
+        || object.is_instance_of::<PyZeros>()
+        || object.is_instance_of::<PyString>()
+        || pyo3::types::PyMemoryView::from(object).is_ok()
+}
+
+/// A segment as Python iterates it; buffers as read-only memoryviews.
+fn to_python<'py>(py: Python<'py>, segment: &Segment) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match segment {
+        Segment::Buffer(bytes) => buffers::view(py, bytes.clone())?.into_any(),
+        Segment::Extent(extent) => Bound::new(py, PyExtent(extent.clone()))?.into_any(),
+        Segment::Zeros(length) => Bound::new(py, PyZeros(*length))?.into_any(),
+    })
+}
+
+fn same_extent(one: &Extent, other: &Extent) -> bool {
+    Arc::ptr_eq(&one.backing, &other.backing)
+        && one.offset == other.offset
+        && one.length == other.length
+}
+
+/// A length within [`MAX_OFFSET`] as `len()` returns it.
+fn length(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("lengths from Python are within isize")
+}

@@ -1,0 +1,80 @@
+//! System calls and CPython calls that the standard library and PyO3 do not offer safely.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+/// A duplicate of `fd` that closes on exec.
+pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl takes any number; a number that is no open descriptor is EBADF.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Access mode and status flags of an open descriptor (`F_GETFL`).
+pub(crate) fn status_flags(fd: RawFd) -> io::Result<i32> {
+    // SAFETY: as in `duplicate`.
+    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+    if flags < 0 { Err(io::Error::last_os_error()) } else { Ok(flags) }
+}
+
+/// Effective user and group of this process.
+pub(crate) fn effective_ids() -> (u32, u32) {
+    // SAFETY: always succeeds and touches no memory.
+    let uid = unsafe { libc::geteuid() };
+    // SAFETY: as above.
+    let gid = unsafe { libc::getegid() };
+    (uid, gid)
+}
+
+/// `os.fsdecode`: bytes of a name as str, what is not text as lone surrogates.
+pub(crate) fn decode_name<'py>(py: Python<'py>, name: &OsStr) -> PyResult<Bound<'py, PyString>> {
+    let bytes = name.as_bytes();
+    let length = ffi::Py_ssize_t::try_from(bytes.len()).expect("a slice is within isize");
+    // SAFETY: pointer and length are those of a live slice; the call copies from it.
+    let object = unsafe { ffi::PyUnicode_DecodeFSDefaultAndSize(bytes.as_ptr().cast(), length) };
+    // SAFETY: a new reference, or null with an exception set.
+    let object = unsafe { Bound::from_owned_ptr_or_err(py, object) }?;
+    Ok(object.cast_into()?)
+}
+
+/// A Python thread state that stays with a thread Python did not create.
+#[derive(Debug)]
+pub(crate) struct KeptThreadState {
+    thread_state: *mut ffi::PyThreadState,
+    before: ffi::PyGILState_STATE,
+}
+
+impl KeptThreadState {
+    /// Gives this thread a thread state; `None` if it has one (a Python thread has, and
+    /// Python takes care of it). Waits for the GIL and leaves it again.
+    pub(crate) fn acquire() -> Option<Self> {
+        // SAFETY: may be called by any thread at any time once Python runs, and this code
+        // is part of an extension module.
+        if !unsafe { ffi::PyGILState_GetThisThreadState() }.is_null() {
+            return None;
+        }
+        // SAFETY: the interpreter is not ending: the caller is inside the gate.
+        let before = unsafe { ffi::PyGILState_Ensure() };
+        // SAFETY: the GIL is held since the line above, by this thread.
+        let thread_state = unsafe { ffi::PyEval_SaveThread() };
+        Some(Self { thread_state, before })
+    }
+
+    /// Deletes the thread state. To be called on the thread that acquired it.
+    pub(crate) fn release(self) {
+        // SAFETY: `thread_state` is this thread's and detached; the caller is inside the gate.
+        unsafe { ffi::PyEval_RestoreThread(self.thread_state) };
+        // SAFETY: matches the `PyGILState_Ensure` of `acquire`; the GIL is held.
+        unsafe { ffi::PyGILState_Release(self.before) };
+    }
+}
