@@ -1,0 +1,104 @@
+"""Write a file system in Python; Rust moves the bytes.
+
+```python
+import stat
+
+import fusesg
+
+TEXT = b"Hello from Python\\n"
+ROOT = fusesg.Attributes(inode=1, mode=stat.S_IFDIR | 0o755)
+FILE = fusesg.Attributes(inode=2, mode=stat.S_IFREG | 0o444, size=len(TEXT))
+
+
+class Hello(fusesg.Filesystem):
+    def lookup(self, parent, name, ctx):
+        return fusesg.Entry(FILE) if name == "hello" else None
+
+    def getattr(self, inode, handle, ctx):
+        return ROOT if inode == 1 else FILE
+
+    def readdir(self, inode, handle, offset, ctx):
+        return [fusesg.DirectoryEntry("hello", 2, stat.S_IFREG)]
+
+    def read(self, inode, handle, offset, size, ctx):
+        return TEXT[offset : offset + size]
+
+
+fusesg.serve(Hello(), "/mnt/hello")
+```
+
+- `Filesystem` says which methods there are; `Passthrough` shows a directory, and lets
+  single methods be overridden.
+- `mount` serves in the background, `serve` in the foreground; `Config` has the settings.
+- `Backing`, `Extent`, `Zeros` and `SegmentList` say where bytes are; `read` may return
+  them in place of the bytes.
+"""
+
+import sys
+
+# Said before the extension module is imported, whose own error would not say it.
+if sys.platform != "linux":
+    raise ImportError(
+        f"fusesg needs Linux and its FUSE kernel interface; this is {sys.platform}"
+    )
+
+from fusesg import _lifecycle
+from fusesg._config import Config
+from fusesg._constants import RENAME_EXCHANGE, RENAME_NOREPLACE, ROOT_INODE
+from fusesg._core import (
+    NOW,
+    WRITE_CACHE,
+    WRITE_KILL_SUIDGID,
+    WRITE_LOCKOWNER,
+    Attributes,
+    Backing,
+    Context,
+    DirectoryEntry,
+    Entry,
+    Extent,
+    FilesystemStatistics,
+    Lock,
+    NativeHandle,
+    Opened,
+    PollWaiter,
+    SegmentList,
+    SetAttributes,
+    Zeros,
+    __version__,
+)
+from fusesg._filesystem import Filesystem
+from fusesg._mount import Mount, mount, serve
+from fusesg._passthrough import Passthrough
+
+__all__ = [
+    "NOW",
+    "RENAME_EXCHANGE",
+    "RENAME_NOREPLACE",
+    "ROOT_INODE",
+    "WRITE_CACHE",
+    "WRITE_KILL_SUIDGID",
+    "WRITE_LOCKOWNER",
+    "Attributes",
+    "Backing",
+    "Config",
+    "Context",
+    "DirectoryEntry",
+    "Entry",
+    "Extent",
+    "Filesystem",
+    "FilesystemStatistics",
+    "Lock",
+    "Mount",
+    "NativeHandle",
+    "Opened",
+    "Passthrough",
+    "PollWaiter",
+    "SegmentList",
+    "SetAttributes",
+    "Zeros",
+    "__version__",
+    "mount",
+    "serve",
+]
+
+_lifecycle.install()

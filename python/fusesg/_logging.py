@@ -1,0 +1,71 @@
+"""From the core's log queue to the module logging.
+
+Threads that serve requests must never wait for a log handler: it may block, need the
+interpreter lock, or write into the very mount. So the core puts records into a bounded
+queue, and a daemon thread of this module hands them to the logger `fusesg` and its
+children.
+
+No handler is installed. An application that configures logging gets the records like
+all others; in one that does not, the module logging prints warnings and errors to
+stderr by itself, so that a broken callback is seen. (A NullHandler, usual in libraries,
+would suppress just that.)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+
+from fusesg import _core
+
+_FLUSH_SECONDS = 1.0
+"""How long the end of the interpreter may wait for a handler that blocks."""
+
+_lock = threading.Lock()
+_thread: threading.Thread | None = None
+
+
+def start(*, trace: bool) -> None:
+    """Starts handing over records, with one thread for each process.
+
+    Args:
+        trace: Let the operations through that a mount with `Config.trace` logs.
+    """
+    global _thread  # noqa: PLW0603 - one queue and one thread for each process
+    with _lock:
+        if trace:
+            _core.set_log_level(logging.DEBUG)
+        if _thread is None:
+            _thread = threading.Thread(target=_drain, name="fusesg-log", daemon=True)
+            _thread.start()
+
+
+def join() -> None:
+    """Waits, a bounded time, until the records of a closed queue are handed over."""
+    if _thread is not None:
+        _thread.join(_FLUSH_SECONDS)
+
+
+def _drain() -> None:
+    # None without a timeout means that the queue is closed and empty
+    while (record := _core.next_log_record()) is not None:
+        created, level, name, thread, message = record
+        logger = logging.getLogger(name)
+        if logger.isEnabledFor(level):
+            entry = logger.makeRecord(name, level, "", 0, message, (), None)
+            # not when and where it is handed over, but when and where it happened
+            entry.created = created
+            entry.msecs = created % 1 * 1000
+            entry.threadName = thread
+            logger.handle(entry)
+
+
+def _after_fork_in_child() -> None:
+    # the child has these variables, but not the thread that they speak of
+    global _thread, _lock  # noqa: PLW0603 - see start()
+    _thread = None
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,200 @@
+"""Mounting a file system, and the mount that comes of it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from fusesg import _core, _logging
+from fusesg._config import Config
+from fusesg._termination import Termination
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from fusesg._config import ConfigOptions
+    from fusesg._filesystem import Filesystem
+
+    StrPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+
+def mount(
+    filesystem: Filesystem,
+    mountpoint: StrPath,
+    config: Config | None = None,
+    **options: Unpack[ConfigOptions],
+) -> Mount:
+    """Mounts a file system, which is then served in the background.
+
+    ```python
+    with fusesg.mount(Hello(), "/mnt/hello", allow_other=True) as mount:
+        print(os.listdir(mount.path))
+    ```
+
+    Args:
+        filesystem: What to serve. One object may serve several mounts.
+        mountpoint: An existing directory. What is in it is hidden while mounted.
+        config: Settings; None is `Config()`.
+        **options: Single settings by name, which win over `config`.
+
+    Returns:
+        The mount, usable at once. As a context manager it unmounts at the end of the
+        block; otherwise it is unmounted by `Mount.unmount` or when the process ends.
+
+    Raises:
+        OSError: It could not be mounted; the message says what to do about it.
+        TypeError: An option is unknown or has the wrong type, or `filesystem` cannot
+            be served.
+        ValueError: An option is out of range.
+    """
+    config = (config or Config()).replace(**options)
+    path = os.path.abspath(os.fsdecode(mountpoint))
+    _logging.start(trace=config.trace)
+    return Mount(_core.Mount(filesystem, path, config.settings()))
+
+
+def serve(
+    filesystem: Filesystem,
+    mountpoint: StrPath,
+    config: Config | None = None,
+    *,
+    on_ready: Callable[[Mount], object] | None = None,
+    **options: Unpack[ConfigOptions],
+) -> None:
+    """Mounts a file system and serves it until it is unmounted.
+
+    That is by `fusesg umount` or umount(8), or by SIGINT (Ctrl-C) or SIGTERM, which
+    unmount; a second signal aborts the mount if that takes long because files are in
+    use. The handlers that were installed before are back when this returns. Outside of
+    the main thread signals are left alone.
+
+    Args:
+        filesystem: What to serve.
+        mountpoint: An existing directory.
+        config: Settings; None is `Config()`.
+        on_ready: Called with the mount as soon as it is usable.
+        **options: Single settings by name, which win over `config`.
+
+    Raises:
+        OSError: It could not be mounted; the message says what to do about it.
+        TypeError: An option is unknown or has the wrong type, or `filesystem` cannot
+            be served.
+        ValueError: An option is out of range.
+    """
+    # the handlers come first: a signal that arrives while mounting must not end the
+    # process between mount(2) and the first line that could undo it
+    with (
+        Termination() as termination,
+        mount(filesystem, mountpoint, config, **options) as mounted,
+    ):
+        termination.ends(mounted)
+        if on_ready:
+            on_ready(mounted)
+        mounted.wait()
+
+
+class Mount:
+    """A mounted file system; made by `mount`.
+
+    Its methods may be called from any thread. In a child made by fork() they do
+    nothing: the mount belongs to the parent.
+    """
+
+    def __init__(self, core: _core.Mount) -> None:
+        self._core = core
+
+    @property
+    def path(self) -> str:
+        """Where it is mounted, absolute."""
+        return self._core.path
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is mounted and served."""
+        return self._core.is_alive
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until it is unmounted, by whomever.
+
+        Args:
+            timeout: How many seconds to wait at most; None is for ever.
+
+        Returns:
+            Whether it is unmounted.
+        """
+        return self._core.wait(timeout)
+
+    def unmount(self) -> None:
+        """Unmounts; a mount that is in use is detached, and ends with its last user.
+
+        Does nothing if it is unmounted already, or if something else has been mounted
+        in its place.
+
+        Raises:
+            OSError: It could not be unmounted.
+        """
+        self._core.unmount()
+
+    def abort(self) -> None:
+        """Ends it at once: every request that waits or comes is answered an error."""
+        self._core.abort()
+
+    def statistics(self) -> dict[str, Any]:
+        """Counts, bytes and latencies for each operation, and what is in flight.
+
+        Returns:
+            A new dict of plain numbers, dicts and lists.
+        """
+        return self._core.statistics()
+
+    def invalidate_inode(self, inode: int, offset: int = 0, length: int = 0) -> None:
+        """Makes the kernel forget attributes and a range of cached data.
+
+        Like the other notifications it is sent by a thread of its own, so that it may
+        be called from a callback; an inode that the kernel does not know is ignored.
+
+        Args:
+            inode: The inode.
+            offset: First byte to forget; negative: attributes only.
+            length: How many bytes; 0 is up to the end.
+        """
+        self._core.invalidate_inode(inode, offset, length)
+
+    def invalidate_entry(
+        self, parent: int, name: str, *, deleted: bool = False
+    ) -> None:
+        """Makes the kernel forget a name.
+
+        Args:
+            parent: Inode of the directory.
+            name: The name.
+            deleted: The name is gone for good: who watches the directory with
+                inotify(7) is told.
+        """
+        self._core.invalidate_entry(parent, name, deleted)
+
+    def store(self, inode: int, offset: int, data: bytes) -> None:
+        """Puts data into the kernel's cache.
+
+        Args:
+            inode: The inode.
+            offset: Where in the file the first byte goes.
+            data: The bytes.
+        """
+        self._core.store(inode, offset, data)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.unmount()
+
+    def __repr__(self) -> str:
+        state = "mounted" if self.is_alive else "unmounted"
+        return f"<fusesg.Mount {self.path!r} {state}>"

@@ -1,0 +1,32 @@
+"""The base class of file systems that show a directory, all of it or with changes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from fusesg import _core
+from fusesg._filesystem import Filesystem
+
+
+class Passthrough(_core.Passthrough, Filesystem):
+    """A directory of this machine as a file system, served without Python.
+
+    ```python
+    class Logged(fusesg.Passthrough):
+        def open(self, inode, flags, ctx):
+            print("open", inode)
+            return super().open(inode, flags, ctx)
+
+    with fusesg.mount(Logged("/srv/data"), "/mnt"):
+        ...
+    ```
+
+    What a subclass does not override runs natively, without the interpreter lock; what
+    it overrides reaches the original through `super()`. A handle that `super().open()`
+    returned is served natively, too, whatever else the class overrides.
+
+    Args:
+        source: The directory that is shown.
+    """
+
+    __fusesg_base__: ClassVar[bool] = True
