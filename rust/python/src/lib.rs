@@ -25,6 +25,7 @@ mod names;
 mod native_handle;
 mod numbers;
 mod opened;
+mod passthrough;
 mod poll_waiter;
 mod reaper;
 mod segments;
@@ -51,6 +52,8 @@ mod _core {
     use crate::native_handle::PyNativeHandle;
     #[pymodule_export]
     use crate::opened::PyOpened;
+    #[pymodule_export]
+    use crate::passthrough::PyPassthrough;
     #[pymodule_export]
     use crate::poll_waiter::PyPollWaiter;
     #[pymodule_export]

@@ -20,6 +20,11 @@ pub(crate) fn to_python<'py>(py: Python<'py>, name: &OsStr) -> PyResult<Bound<'p
     sys::decode_name(py, name)
 }
 
+/// The same, from bytes.
+pub(crate) fn bytes_to_python<'py>(py: Python<'py>, name: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    sys::decode_name(py, OsStr::from_bytes(name))
+}
+
 /// Bytes of a str, bytes or path-like argument, without NUL.
 pub(crate) fn os_string(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<OsString> {
     let name = if let Ok(text) = value.cast::<PyString>() {

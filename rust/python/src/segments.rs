@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use fusesg_sg::{Extent, Segment, SegmentList};
+use fusesg_sg::{Extent, Segment, SegmentList, gather};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
@@ -84,7 +84,7 @@ impl PyZeros {
 }
 
 /// Segments one after another, immutable.
-#[pyclass(frozen, sequence, name = "SegmentList", module = "fusesg")]
+#[pyclass(frozen, name = "SegmentList", module = "fusesg")]
 pub(crate) struct PySegmentList(pub(crate) SegmentList);
 
 #[pymethods]
@@ -112,6 +112,21 @@ impl PySegmentList {
         let offset = integer("offset", offset, 0..=u64::MAX)?;
         let size = integer("size", size, 0..=u64::MAX)?;
         Ok(Self(self.0.slice(offset, size)))
+    }
+
+    /// The bytes themselves, read now: fewer than `len()` where a file ends early.
+    fn tobytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let mut filled = 0;
+        let whole = length(self.0.len());
+        let bytes = PyBytes::new_with(py, whole, |target| {
+            filled = py.detach(|| gather(&self.0, target))?;
+            Ok(())
+        })?;
+        if filled == whole { Ok(bytes) } else { Ok(PyBytes::new(py, &bytes.as_bytes()[..filled])) }
+    }
+
+    fn __bytes__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        self.tobytes(py)
     }
 
     fn __len__(&self) -> usize {
