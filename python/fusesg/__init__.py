@@ -1,11 +1,11 @@
-"""Write a file system in Python; Rust moves the bytes.
+r"""Write a file system in Python; Rust moves the bytes.
 
 ```python
 import stat
 
 import fusesg
 
-TEXT = b"Hello from Python\\n"
+TEXT = b"Hello from Python\n"
 ROOT = fusesg.Attributes(inode=1, mode=stat.S_IFDIR | 0o755)
 FILE = fusesg.Attributes(inode=2, mode=stat.S_IFREG | 0o444, size=len(TEXT))
 
@@ -27,9 +27,9 @@ class Hello(fusesg.Filesystem):
 fusesg.serve(Hello(), "/mnt/hello")
 ```
 
-- `Filesystem` says which methods there are; `Passthrough` shows a directory, and lets
-  single methods be overridden.
-- `mount` serves in the background, `serve` in the foreground; `Config` has the settings.
+- `Filesystem` says which methods there are; `Passthrough` shows a directory, whose
+  methods can be overridden one by one.
+- `mount` serves in the background, `serve` in the foreground; `Config` is for both.
 - `Backing`, `Extent`, `Zeros` and `SegmentList` say where bytes are; `read` may return
   them in place of the bytes.
 """

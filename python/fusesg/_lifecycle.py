@@ -4,8 +4,8 @@
   unmounts, and waits a bounded time.
 - By a signal that kills, os._exit() or kill -9: no Python code runs. A watcher process,
   which every mount has, sees the end of this process and detaches the mount.
-- In a child made by fork(): nothing. The mounts belong to the parent; the core remembers
-  which process made them, and what is registered here leaves them alone.
+- In a child made by fork(): nothing. The mounts belong to the parent; the core
+  remembers which process made them, and what is registered here leaves them alone.
 
 No signal handler is installed behind the user's back; only `serve` has some, while it
 runs.

@@ -1,0 +1,188 @@
+"""What the command line may say."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+import fusesg
+from fusesg.cli._errors import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PROGRAM = """\
+examples:
+  fusesg demo                               see it work: about half a minute
+  fusesg mount /srv/data /mnt               show a directory in another place
+  fusesg mount tar.py:TarFilesystem /mnt --set path=backup.tar
+                                            mount a class of your own
+  fusesg umount /mnt
+  fusesg doctor                             what this machine allows
+
+`fusesg COMMAND --help` has examples of each command.
+"""
+
+_MOUNT = """\
+SOURCE is one of
+  a directory           shown as it is, served without Python
+  module:Class          a class that Python can import
+  file.py:Class         a class in a file
+The class is a fusesg.Filesystem; --set gives the arguments of its constructor, turned
+into int, float, bool or Path where the constructor says so by an annotation.
+
+The command returns when the mount is ready; the file system is then served in the
+background, until it is unmounted. With --foreground it is served by the command itself,
+until Ctrl-C.
+
+examples:
+  fusesg mount /srv/data /mnt
+  fusesg mount -o ro,allow_other /srv/data /mnt
+  fusesg mount examples/tar.py:TarFilesystem /mnt --set path=backup.tar
+  fusesg mount mypackage.storage:Bucket /mnt --set bucket=photos --set retries=3
+  fusesg mount hello.py:Hello /mnt --foreground --trace
+
+options of -o, as in /etc/fstab, separated by commas:
+  ro, allow_other, suid, dev, noexec, noatime, fsname=NAME, subtype=NAME,
+  entry_timeout=SECONDS, attribute_timeout=SECONDS, reader_threads=N, kernel_passthrough
+  and every other field of fusesg.Config: python -c 'import fusesg; help(fusesg.Config)'
+"""
+
+_UMOUNT = """\
+Only mounts of fusesg are unmounted, unless --force says otherwise.
+
+examples:
+  fusesg umount /mnt
+  fusesg umount --lazy /mnt    in use: hide it now, end it with its last user; also
+                               for a mount whose server has died
+"""
+
+_DEMO = """\
+Packs the running Python's standard library into a tar, serves the tar through a Python
+class and compares every file; copies a tree into writable file systems and compares it
+back; measures scattered reads and writes. Exits with 0 only if everything was equal.
+
+examples:
+  fusesg demo
+  fusesg demo --quick          a part of the files and a short measurement
+"""
+
+_DOCTOR = """\
+Each line is one check: OK, WARN (works, but something is slower or missing) or FAIL
+(mounting will not work), with what to do about it. Exits with 1 if one has failed.
+
+examples:
+  fusesg doctor
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: The command line without the program's name; None is `sys.argv`.
+
+    Returns:
+        The exit status: 0 for success, 1 for an error, which has been told on stderr,
+        2 for a command line that cannot be understood, 130 after Ctrl-C.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except CommandError as error:
+        print(f"fusesg {options.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"fusesg {options.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    # each is imported when needed: `fusesg umount` need not wait for what the demo uses
+    match options.command:
+        case "mount":
+            from fusesg.cli import _mount
+
+            return _mount.run(options)
+        case "umount":
+            from fusesg.cli import _umount
+
+            return _umount.run(options)
+        case "demo":
+            from fusesg.cli import demo
+
+            return demo.run(quick=options.quick)
+        case _:
+            from fusesg.cli import _doctor
+
+            return _doctor.run()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fusesg",
+        description="Write a file system in Python; Rust moves the bytes.",
+        epilog=_PROGRAM,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    version = f"fusesg {fusesg.__version__}"
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", title="commands"
+    )
+
+    def command(name: str, summary: str, epilog: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    mount = command("mount", "mount a directory or a class", _MOUNT)
+    mount.add_argument("source", metavar="SOURCE", help="what to mount, see below")
+    mount.add_argument("mountpoint", metavar="MOUNTPOINT", help="existing directory")
+    mount.add_argument(
+        "-o",
+        dest="options",
+        metavar="OPT[,OPT...]",
+        action="append",
+        default=[],
+        help="mount options, see below; may be repeated",
+    )
+    mount.add_argument(
+        "--set",
+        dest="settings",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="argument of the class's constructor; may be repeated",
+    )
+    mount.add_argument(
+        "-f", "--foreground", action="store_true", help="serve until Ctrl-C"
+    )
+    mount.add_argument(
+        "--trace", action="store_true", help="log every operation and its answer"
+    )
+    mount.add_argument(
+        "--log-file",
+        metavar="FILE",
+        help="append the log to FILE; in the background it goes nowhere otherwise",
+    )
+
+    umount = command("umount", "unmount a mount of fusesg", _UMOUNT)
+    umount.add_argument("mountpoint", metavar="MOUNTPOINT")
+    umount.add_argument(
+        "-l", "--lazy", action="store_true", help="also if it is in use: detach it"
+    )
+    umount.add_argument(
+        "--force", action="store_true", help="also if it is no mount of fusesg"
+    )
+
+    demo = command("demo", "see it work, compared and measured", _DEMO)
+    demo.add_argument("--quick", action="store_true", help="less of everything")
+
+    command("doctor", "check what this machine allows", _DOCTOR)
+    return parser

@@ -1,0 +1,85 @@
+"""`fusesg mount`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+import fusesg
+from fusesg.cli import _background, _source
+from fusesg.cli._errors import CommandError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+
+def run(options: argparse.Namespace) -> int:
+    """Mounts and serves, in the background or in the foreground."""
+    config = _config(options)
+    log = _open_log(options)
+    _configure_logging(options)
+
+    def serve(on_ready: Callable[[], None]) -> None:
+        filesystem = _source.load(options.source, options.settings)
+        fusesg.serve(
+            filesystem, options.mountpoint, config, on_ready=lambda _: on_ready()
+        )
+
+    if not options.foreground:
+        return _background.run(serve, _explain, log)
+    if log is not None:
+        os.dup2(log, sys.stderr.fileno())
+    try:
+        serve(lambda: None)
+    except Exception as error:  # noqa: BLE001 - told, and ends the command
+        raise CommandError(_explain(error)) from None
+    return 0
+
+
+def _config(options: argparse.Namespace) -> fusesg.Config:
+    try:
+        config = fusesg.Config.from_options(",".join(options.options))
+    except (TypeError, ValueError) as error:
+        raise CommandError(f"-o: {error}") from None
+    if config.source == fusesg.Config().source:
+        # what `df` and `findmnt` show as the device
+        is_path = os.path.exists(options.source)
+        source = os.path.abspath(options.source) if is_path else options.source
+        config = config.replace(source=source)
+    return config.replace(trace=config.trace or options.trace)
+
+
+def _open_log(options: argparse.Namespace) -> int | None:
+    if options.log_file is None:
+        if options.trace and not options.foreground:
+            raise CommandError(
+                "--trace in the background needs --log-file, else nobody sees it"
+            )
+        return None
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    try:
+        return os.open(options.log_file, flags, 0o644)
+    except OSError as error:
+        raise CommandError(f"--log-file {options.log_file}: {error.strerror}") from None
+
+
+def _configure_logging(options: argparse.Namespace) -> None:
+    # to stderr, which is the terminal until the mount is ready, and then the log file
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(threadName)s: %(message)s")
+    level = logging.DEBUG if options.trace else logging.INFO
+    logging.getLogger("fusesg").setLevel(level)
+
+
+def _explain(error: Exception) -> str:
+    """What to tell whoever ran the command."""
+    if isinstance(error, CommandError):
+        return str(error)
+    if isinstance(error, OSError):
+        text = error.strerror or str(error)
+        return f"{text}: {error.filename}" if error.filename else text
+    # of the class that is being mounted: its author needs to see where
+    return "".join(traceback.format_exception(error)).rstrip()

@@ -1,0 +1,149 @@
+"""What `fusesg mount SOURCE` names, and how it becomes a file system."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fusesg
+from fusesg.cli._errors import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+
+def load(source: str, settings: Sequence[str]) -> fusesg.Filesystem:
+    """Makes the file system that `source` names.
+
+    Args:
+        source: A directory, `module:Class` or `file.py:Class`.
+        settings: `key=value` for the constructor.
+
+    Returns:
+        The file system.
+
+    Raises:
+        CommandError: There is no such thing, or the settings do not suit it.
+    """
+    arguments = dict(_split_setting(setting) for setting in settings)
+    # a directory wins: a colon is allowed in its name
+    if os.path.isdir(source):
+        return _construct(fusesg.Passthrough, arguments, positional=[source])
+    module_name, colon, class_name = source.rpartition(":")
+    if not colon:
+        what = "is not a directory" if os.path.exists(source) else "does not exist"
+        raise CommandError(
+            f"{source} {what}; SOURCE is a directory, module:Class or file.py:Class"
+        )
+    module = _import(module_name)
+    try:
+        factory = getattr(module, class_name)
+    except AttributeError:
+        raise CommandError(_no_such_class(module, class_name)) from None
+    if not callable(factory):
+        raise CommandError(f"{source} is not a class but a {type(factory).__name__}")
+    filesystem = _construct(factory, arguments)
+    if not isinstance(filesystem, fusesg.Filesystem):
+        raise CommandError(f"{source} is not a fusesg.Filesystem")
+    return filesystem
+
+
+def _split_setting(setting: str) -> tuple[str, str]:
+    key, equals, value = setting.partition("=")
+    if not equals or not key.isidentifier():
+        raise CommandError(f"--set {setting}: expected key=value")
+    return key, value
+
+
+def _import(name: str) -> ModuleType:
+    """A module by its file or by its name."""
+    if not name.endswith(".py"):
+        # as `python -m` does: what lies in the working directory can be imported
+        sys.path.insert(0, os.getcwd())
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            # a module that exists but lacks one that it imports is its own story
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise
+            raise CommandError(f"there is no module {name}") from None
+    path = Path(name).absolute()
+    if not path.is_file():
+        raise CommandError(f"{name} does not exist")
+    # not `tar`: a file must not take the place of a module of the standard library
+    spec = importlib.util.spec_from_file_location(f"fusesg_source_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and pickle look there
+    sys.path.insert(0, str(path.parent))  # as `python file.py` does
+    spec.loader.exec_module(module)
+    return module
+
+
+def _no_such_class(module: ModuleType, class_name: str) -> str:
+    found = [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type)
+        and issubclass(value, fusesg.Filesystem)
+        and value.__module__ == module.__name__
+    ]
+    has = f"; it has {', '.join(found)}" if found else ""
+    return f"{module.__file__} has no {class_name}{has}"
+
+
+def _construct(
+    factory: Any,  # noqa: ANN401 - whatever the module has by that name
+    arguments: dict[str, str],
+    positional: Sequence[str] = (),
+) -> Any:  # noqa: ANN401 - what it makes is checked by the caller
+    try:
+        signature = inspect.signature(factory)
+    except ValueError:  # a class of an extension module that does not tell
+        return factory(*positional, **arguments)
+    converted = {
+        key: _convert(key, value, _annotation(factory, signature, key))
+        for key, value in arguments.items()
+    }
+    try:
+        signature.bind(*positional, **converted)
+    except TypeError as error:
+        name = getattr(factory, "__name__", str(factory))
+        raise CommandError(
+            f"{name}{signature} does not suit the arguments of --set: {error}"
+        ) from None
+    return factory(*positional, **converted)
+
+
+def _annotation(factory: Any, signature: inspect.Signature, key: str) -> object:  # noqa: ANN401
+    function = factory.__init__ if isinstance(factory, type) else factory
+    try:
+        return typing.get_type_hints(function).get(key)
+    except NameError:  # of something that is imported for type checkers only
+        parameter = signature.parameters.get(key)
+        return parameter.annotation if parameter else None
+
+
+def _convert(key: str, value: str, annotation: object) -> object:
+    """The value as its annotation wants it; a string where it has none or another."""
+    if annotation in {bool, "bool"}:
+        words = {"yes": True, "true": True, "1": True, "no": False, "false": False}
+        if value.lower() in {*words, "0"}:
+            return words.get(value.lower(), False)
+        raise CommandError(f"--set {key}={value}: expected yes or no")
+    for kind in (int, float, Path):
+        if annotation in {kind, kind.__name__}:
+            try:
+                return kind(value)
+            except ValueError:
+                what = "an integer" if kind is int else "a number"
+                raise CommandError(f"--set {key}={value}: expected {what}") from None
+    return value
