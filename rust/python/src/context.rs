@@ -30,13 +30,13 @@ pub(crate) struct PyContext {
 
 impl PyContext {
     /// The context of an operation that carries nothing more than its caller.
-    pub(crate) fn of(inner: Context, cancellation: Cancellation) -> Self {
+    pub(crate) fn of(inner: Context, cancellation: Option<Cancellation>) -> Self {
         Self {
             inner,
             lock_owner: None,
             open_flags: 0,
             write_flags: 0,
-            cancellation: Some(cancellation),
+            cancellation,
         }
     }
 }

@@ -18,6 +18,16 @@ pub(crate) fn fspath(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     FUNCTION.import(py, "os", "fspath")
 }
 
+/// Whether calling `function` gives a coroutine or an asynchronous generator.
+pub(crate) fn is_coroutine_function(function: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static COROUTINE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static GENERATOR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = function.py();
+    let coroutine = COROUTINE.import(py, "inspect", "iscoroutinefunction")?;
+    let generator = GENERATOR.import(py, "inspect", "isasyncgenfunction")?;
+    Ok(coroutine.call1((function,))?.is_truthy()? || generator.call1((function,))?.is_truthy()?)
+}
+
 /// `asyncio.CancelledError`, or `None` while nobody has imported asyncio: an exception
 /// of a class that does not exist cannot have been raised, and importing asyncio for
 /// the question would cost every mount 30 ms.

@@ -1,0 +1,227 @@
+//! Open files: open, create, read, write and the rest that needs one.
+
+use fusesg_fs::{
+    Errno, FileType, Handle, Opened, OpenedFlags, Operation, OperationKind, Reply, Result,
+};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use super::{Callback, Outcome, done, names, number};
+use crate::context::{PyContext, WRITE_CACHE, WRITE_KILL_SUIDGID, WRITE_LOCKOWNER};
+use crate::native_handle::PyNativeHandle;
+use crate::opened::PyOpened;
+use crate::{buffers, handles, segments};
+
+pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Outcome> {
+    let kind = operation.kind();
+    match operation {
+        Operation::Open { inode, flags } => {
+            let ctx = call.ctx_of_file(None, *flags);
+            let result = call.method(kind, (number(*inode), *flags, ctx))?;
+            Ok(Reply::Opened(opened(call, kind, &result)?).into())
+        }
+        Operation::Create { parent, name, mode, flags } => {
+            let ctx = call.ctx_of_file(None, *flags);
+            let arguments = (number(*parent), call.name(name)?, *mode, *flags, ctx);
+            let result = call.method(kind, arguments)?;
+            created(call, &result).map(Outcome::Reply)
+        }
+        Operation::Read { inode, handle, offset, size, flags, lock_owner } => {
+            let handle = call.handle(*handle)?;
+            let ctx = call.ctx_of_file(*lock_owner, *flags);
+            let result = call.method(kind, (number(*inode), handle, *offset, *size, ctx))?;
+            read(call, &result, *size).map(Outcome::Reply)
+        }
+        Operation::Write { .. } => write(call, operation),
+        Operation::Flush { inode, handle, lock_owner } => {
+            let handle = call.handle(*handle)?;
+            let ctx = call.ctx_of_file(Some(*lock_owner), 0);
+            call.method(kind, (number(*inode), handle, ctx)).map(done).map(Outcome::Reply)
+        }
+        Operation::Release { inode, handle, flags, lock_owner } => {
+            let object = call.handle(*handle)?;
+            let ctx = call.ctx_of_file(*lock_owner, *flags);
+            call.method(kind, (number(*inode), object, ctx)).map(done).map(Outcome::Reply)
+        }
+        Operation::Fsync { inode, handle, datasync } => {
+            let handle = call.handle(*handle)?;
+            let result = call.method(kind, (number(*inode), handle, *datasync, call.ctx()));
+            result.map(done).map(Outcome::Reply)
+        }
+        Operation::Fallocate { inode, handle, offset, length, mode } => {
+            let handle = call.handle(*handle)?;
+            let arguments = (number(*inode), handle, *offset, *length, *mode, call.ctx());
+            call.method(kind, arguments).map(done).map(Outcome::Reply)
+        }
+        Operation::Lseek { inode, handle, offset, whence } => {
+            let handle = call.handle(*handle)?;
+            let arguments = (number(*inode), handle, *offset, *whence, call.ctx());
+            let result = call.method(kind, arguments)?;
+            let offset = call.count(kind.name(), &result, i64::MAX.cast_unsigned())?;
+            Ok(Reply::Offset(offset).into())
+        }
+        Operation::CopyFileRange {
+            in_inode,
+            in_handle,
+            in_offset,
+            out_inode,
+            out_handle,
+            out_offset,
+            length,
+            flags,
+        } => {
+            // more than a reply can count is never asked for in earnest
+            let length = (*length).min(u64::from(u32::MAX));
+            let arguments = (
+                number(*in_inode),
+                call.handle(*in_handle)?,
+                *in_offset,
+                number(*out_inode),
+                call.handle(*out_handle)?,
+                *out_offset,
+                length,
+                *flags,
+                call.ctx(),
+            );
+            let result = call.method(kind, arguments)?;
+            written(call, kind.name(), &result, length)
+        }
+        _ => Err(Errno::ENOSYS),
+    }
+}
+
+fn read<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>, size: u32) -> Result<Reply> {
+    match segments::as_segments(result) {
+        Ok(list) if list.len() <= u64::from(size) => Ok(Reply::Data(list)),
+        Ok(list) => {
+            let length = list.len();
+            Err(call.refuse("read", &format!("returned {length} bytes; asked for were {size}")))
+        }
+        Err(error) if error.is_instance_of::<pyo3::exceptions::PyTypeError>(call.py) => {
+            Err(call.refuse("read", &format!("returned no data: {}", error.value(call.py))))
+        }
+        Err(error) => Err(call.raised("read", &error)),
+    }
+}
+
+fn write(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Outcome> {
+    let Operation::Write {
+        inode,
+        handle,
+        offset,
+        data,
+        flags,
+        lock_owner,
+        from_cache,
+        kill_suid_sgid,
+    } = operation
+    else {
+        return Err(Errno::ENOSYS);
+    };
+    let mut write_flags = 0;
+    for (set, flag) in [
+        (*from_cache, WRITE_CACHE),
+        (lock_owner.is_some(), WRITE_LOCKOWNER),
+        (*kill_suid_sgid, WRITE_KILL_SUIDGID),
+    ] {
+        write_flags |= if set { flag } else { 0 };
+    }
+    let ctx = PyContext { write_flags, ..call.ctx_of_file(*lock_owner, *flags) };
+    let object = call.handle(*handle)?;
+    if let Some(write_plan) = &call.core.methods.write_plan {
+        let arguments = (number(*inode), object, *offset, data.len(), ctx);
+        let result = call.invoke(write_plan, "write_plan", arguments)?;
+        return plan(call, &result, data.len() as u64);
+    }
+    let view = buffers::write_view(call.py, data, &call.core.pool)
+        .map_err(|error| call.raised("write", &error))?;
+    let result = call.method(OperationKind::Write, (number(*inode), object, *offset, view, ctx))?;
+    written(call, "write", &result, data.len() as u64)
+}
+
+/// The places a write_plan named: writable extents, or zeros to throw bytes away.
+fn plan<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>, size: u64) -> Result<Outcome> {
+    const METHOD: &str = "write_plan";
+    let list = segments::as_segments(result)
+        .map_err(|_| call.wrong(METHOD, result, "writable extents"))?;
+    if list.len() > size {
+        let problem = format!("named places for {} bytes; there are {size}", list.len());
+        return Err(call.refuse(METHOD, &problem));
+    }
+    for segment in list.segments() {
+        match segment {
+            fusesg_sg::Segment::Extent(extent) if extent.backing.writable() => {}
+            fusesg_sg::Segment::Zeros(_) => {}
+            fusesg_sg::Segment::Extent(_) => {
+                let problem = "named an extent of a Backing without writable=True";
+                return Err(call.refuse(METHOD, problem));
+            }
+            fusesg_sg::Segment::Buffer(_) => {
+                return Err(call.wrong(METHOD, result, "extents, or Zeros to discard"));
+            }
+        }
+    }
+    Ok(Outcome::WritePlan(list))
+}
+
+/// The count of bytes that a write or copy took.
+fn written<'py>(
+    call: &Callback<'_, 'py>,
+    method: &str,
+    result: &Bound<'py, PyAny>,
+    most: u64,
+) -> Result<Outcome> {
+    let count = call.count(method, result, most)?;
+    Ok(Reply::Written(u32::try_from(count).map_err(|_| Errno::EIO)?).into())
+}
+
+fn created<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>) -> Result<Reply> {
+    const KIND: OperationKind = OperationKind::Create;
+    const EXPECTED: &str = "(Entry, handle)";
+    let pair = match result.cast::<PyTuple>() {
+        Ok(pair) if pair.len() == 2 => pair,
+        _ => return Err(call.wrong(KIND.name(), result, EXPECTED)),
+    };
+    let item = |index| pair.get_item(index).map_err(|error| call.raised(KIND.name(), &error));
+    let entry = names::entry(call, KIND, &item(0)?, "an Entry, then a handle")?;
+    names::check_type(call, KIND, &entry, Some(FileType::Regular))?;
+    Ok(Reply::Created(entry, opened(call, KIND, &item(1)?)?))
+}
+
+/// What open, opendir or create returned: a handle, or an `Opened` around one.
+pub(super) fn opened<'py>(
+    call: &Callback<'_, 'py>,
+    kind: OperationKind,
+    result: &Bound<'py, PyAny>,
+) -> Result<Opened> {
+    let core = call.core;
+    let directory = kind == OperationKind::Opendir;
+    let (object, mut flags) = match result.cast::<PyOpened>() {
+        Ok(opened) => (opened.get().handle.bind(call.py).clone(), opened.get().flags),
+        Err(_) if core.keep_cache && !directory => (result.clone(), OpenedFlags::KEEP_CACHE),
+        Err(_) => (result.clone(), OpenedFlags::empty()),
+    };
+    if let Ok(native) = object.cast::<PyNativeHandle>() {
+        if core.native.is_none() {
+            return Err(call.refuse(
+                kind.name(),
+                "returned a native handle, but the class is no fusesg.Passthrough",
+            ));
+        }
+        // reads and writes that Python wants to see must not go past it
+        let passthrough = native.get().passthrough.clone().filter(|_| core.offers_passthrough);
+        native.get().hand_over();
+        return Ok(Opened { handle: native.get().handle, flags, passthrough });
+    }
+    // without FLUSH, closing a file needs no Python: it cannot hang an ending interpreter
+    flags
+        .set(OpenedFlags::NO_FLUSH, !directory && core.methods.get(OperationKind::Flush).is_none());
+    // a class without handles of its own saves the table; beside native handles, 0 is taken
+    let handle = if object.is_none() && !directory && core.native.is_none() {
+        Handle(0)
+    } else {
+        core.handles.insert(Some(object.unbind()))
+    };
+    debug_assert!(handle == Handle(0) || handles::is_python(handle));
+    Ok(Opened { handle, flags, passthrough: None })
+}

@@ -1,0 +1,177 @@
+//! Directories: opendir, readdir, releasedir, fsyncdir.
+
+use std::sync::Arc;
+
+use fusesg_fs::{
+    DirectoryEntry, DirectorySink, Errno, Handle, Inode, Operation, OperationKind, Reply, Result,
+};
+use pyo3::prelude::*;
+use pyo3::types::PyIterator;
+
+use super::{Callback, Outcome, data, done, number};
+use crate::directory_entry::PyDirectoryEntry;
+use crate::directory_snapshot::{DirectorySnapshot, Name, dots, is_dot};
+
+/// Positions of the `.` and `..` that the core adds to a listing with the class's own
+/// positions: the end of the range, where no file system has a name.
+const AFTER_DOT: u64 = i64::MAX as u64 - 2;
+const AFTER_DOT_DOT: u64 = i64::MAX as u64 - 1;
+
+pub(super) fn call(call: &mut Callback<'_, '_>, operation: &Operation<'_>) -> Result<Outcome> {
+    let kind = operation.kind();
+    match operation {
+        Operation::Opendir { inode, flags } => {
+            let result = call.method(kind, (number(*inode), *flags, call.ctx()))?;
+            Ok(Reply::Opened(data::opened(call, kind, &result)?).into())
+        }
+        Operation::Readdir { inode, handle, offset } => read(call, *inode, *handle, *offset, false),
+        Operation::Readdirplus { inode, handle, offset } => {
+            read(call, *inode, *handle, *offset, true)
+        }
+        Operation::Releasedir { inode, handle, flags } => {
+            let object = call.handle(*handle)?;
+            let ctx = call.ctx_of_file(None, *flags);
+            call.method(kind, (number(*inode), object, ctx)).map(done).map(Outcome::Reply)
+        }
+        Operation::Fsyncdir { inode, handle, datasync } => {
+            let handle = call.handle(*handle)?;
+            let result = call.method(kind, (number(*inode), handle, *datasync, call.ctx()));
+            result.map(done).map(Outcome::Reply)
+        }
+        _ => Err(Errno::ENOSYS),
+    }
+}
+
+/// Asks the class for names, at the position where the kernel is.
+fn read(
+    call: &mut Callback<'_, '_>,
+    inode: Inode,
+    handle: Handle,
+    offset: u64,
+    plus: bool,
+) -> Result<Outcome> {
+    // what the class is asked for: its own position
+    let asked = match offset {
+        AFTER_DOT | AFTER_DOT_DOT => 0,
+        other => other,
+    };
+    let object = call.handle(handle)?;
+    let arguments = (number(inode), object, asked, call.ctx());
+    let result = call.method(OperationKind::Readdir, arguments)?;
+    let mut names = Names::of(call, &result)?;
+    let first = names.next(call)?;
+    match first {
+        Some(first) if first.next_offset.is_some() => {
+            fill(call, inode, offset, plus, first, names)?;
+            Ok(Reply::Done.into())
+        }
+        first if asked == 0 => {
+            let listing = collect(call, inode, first, names)?;
+            call.core.listings.set(handle, Arc::new(listing));
+            Ok(Outcome::Listing)
+        }
+        // the class has positions of its own, and there is nothing behind this one
+        None => Ok(Reply::Done.into()),
+        // no listing was kept for this position: the whole of it was asked for again
+        first => {
+            let listing = collect(call, inode, first, names)?;
+            call.core.listings.set(handle, Arc::new(listing));
+            Ok(Outcome::Listing)
+        }
+    }
+}
+
+/// A whole listing, for a class without positions.
+fn collect<'py>(
+    call: &Callback<'_, 'py>,
+    inode: Inode,
+    first: Option<PyDirectoryEntry>,
+    mut rest: Names<'py>,
+) -> Result<DirectorySnapshot> {
+    let mut names = Vec::new();
+    let mut next = first;
+    while let Some(entry) = next {
+        if entry.next_offset.is_some() {
+            return Err(mixed(call));
+        }
+        let PyDirectoryEntry { name: text, inode, kind, entry, .. } = entry;
+        names.push(Name { text, inode, kind, entry });
+        next = rest.next(call)?;
+    }
+    Ok(DirectorySnapshot::new(inode, names))
+}
+
+/// Entries with the class's own positions, as many as the kernel takes.
+fn fill<'py>(
+    call: &mut Callback<'_, 'py>,
+    inode: Inode,
+    offset: u64,
+    plus: bool,
+    first: PyDirectoryEntry,
+    mut rest: Names<'py>,
+) -> Result<()> {
+    let [dot, dot_dot] = dots(inode);
+    if !is_dot(&first.name) {
+        if offset == 0 && !add(call, dot.entry(AFTER_DOT)) {
+            return Ok(());
+        }
+        if (offset == 0 || offset == AFTER_DOT) && !add(call, dot_dot.entry(AFTER_DOT_DOT)) {
+            return Ok(());
+        }
+    }
+    let mut next = Some(first);
+    while let Some(entry) = next {
+        let next_offset = match entry.next_offset {
+            Some(position) if position < AFTER_DOT => position,
+            Some(position) => {
+                let problem = format!("gave position {position}; below {AFTER_DOT} are allowed");
+                return Err(call.refuse("readdir", &problem));
+            }
+            None => return Err(mixed(call)),
+        };
+        let taken = add(
+            call,
+            DirectoryEntry {
+                name: &entry.name,
+                inode: entry.inode,
+                kind: entry.kind,
+                next_offset,
+                entry: entry.entry.as_ref().filter(|_| plus && !is_dot(&entry.name)),
+            },
+        );
+        if !taken {
+            break;
+        }
+        next = rest.next(call)?;
+    }
+    Ok(())
+}
+
+fn add(call: &mut Callback<'_, '_>, entry: DirectoryEntry<'_>) -> bool {
+    call.responder.as_mut().is_some_and(|sink| sink.add(&entry))
+}
+
+fn mixed(call: &Callback<'_, '_>) -> Errno {
+    call.refuse("readdir", "gave next_offset with some entries and not with others")
+}
+
+/// The entries that readdir returned, checked one by one.
+struct Names<'py>(Bound<'py, PyIterator>);
+
+impl<'py> Names<'py> {
+    fn of(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>) -> Result<Self> {
+        result
+            .try_iter()
+            .map(Self)
+            .map_err(|_| call.wrong("readdir", result, "an iterable of DirectoryEntry"))
+    }
+
+    fn next(&mut self, call: &Callback<'_, 'py>) -> Result<Option<PyDirectoryEntry>> {
+        let Some(entry) = self.0.next() else { return Ok(None) };
+        let entry = entry.map_err(|error| call.raised("readdir", &error))?;
+        match entry.cast::<PyDirectoryEntry>() {
+            Ok(entry) => Ok(Some(entry.get().clone())),
+            Err(_) => Err(call.wrong("readdir", &entry, "entries that are DirectoryEntry")),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Operations as calls of Python methods: arguments out, result in and checked.
+//!
+//! | operations | file |
+//! |---|---|
+//! | lookup and what creates, removes or moves names | `names.rs` |
+//! | attributes, symbolic links, access, statfs | `attributes.rs` |
+//! | open files: open, read, write, and the like | `data.rs` |
+//! | directories | `directories.rs` |
+//! | extended attributes | `xattrs.rs` |
+//! | POSIX locks | `locks.rs` |
+//! | ioctl, poll, bmap | `misc.rs` |
+//!
+//! All of it runs with the GIL held. Whatever moves bytes is left to the [`Outcome`],
+//! which is carried out after the GIL was released.
+
+mod attributes;
+mod data;
+mod directories;
+mod locks;
+mod misc;
+mod names;
+mod xattrs;
+
+use fusesg_fs::{Context, Errno, Inode, LockOwner, Operation, OperationKind, Reply, Result};
+use fusesg_serve::Responder;
+use fusesg_sg::SegmentList;
+use pyo3::call::PyCallArgs;
+use pyo3::prelude::*;
+
+use crate::context::PyContext;
+use crate::dispatcher::Core;
+use crate::errors;
+use crate::handles;
+use crate::log_queue;
+use crate::native_handle::PyNativeHandle;
+use crate::numbers::type_name;
+
+/// What a callback decided.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The answer.
+    Reply(Reply),
+    /// The bytes of this WRITE go here.
+    WritePlan(SegmentList),
+    /// The listing to answer this READDIR from is in the table of listings.
+    Listing,
+}
+
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Self {
+        Self::Reply(reply)
+    }
+}
+
+/// One operation on its way through Python.
+pub(crate) struct Callback<'a, 'py> {
+    pub(crate) py: Python<'py>,
+    pub(crate) core: &'a Core,
+    pub(crate) context: &'a Context,
+    pub(crate) responder: Option<&'a mut Responder>,
+}
+
+/// Calls the method that implements `operation`.
+pub(crate) fn call(mut callback: Callback<'_, '_>, operation: &Operation<'_>) -> Result<Outcome> {
+    let call = &mut callback;
+    match operation {
+        Operation::Lookup { .. }
+        | Operation::Symlink { .. }
+        | Operation::Mknod { .. }
+        | Operation::Mkdir { .. }
+        | Operation::Unlink { .. }
+        | Operation::Rmdir { .. }
+        | Operation::Rename { .. }
+        | Operation::Link { .. } => names::call(call, operation).map(Outcome::Reply),
+        Operation::Getattr { .. }
+        | Operation::Setattr { .. }
+        | Operation::Readlink { .. }
+        | Operation::Access { .. }
+        | Operation::Statfs { .. } => attributes::call(call, operation).map(Outcome::Reply),
+        Operation::Open { .. }
+        | Operation::Create { .. }
+        | Operation::Read { .. }
+        | Operation::Write { .. }
+        | Operation::Flush { .. }
+        | Operation::Release { .. }
+        | Operation::Fsync { .. }
+        | Operation::Fallocate { .. }
+        | Operation::Lseek { .. }
+        | Operation::CopyFileRange { .. } => data::call(call, operation),
+        Operation::Opendir { .. }
+        | Operation::Readdir { .. }
+        | Operation::Readdirplus { .. }
+        | Operation::Releasedir { .. }
+        | Operation::Fsyncdir { .. } => directories::call(call, operation),
+        Operation::Getxattr { .. }
+        | Operation::Setxattr { .. }
+        | Operation::Listxattr { .. }
+        | Operation::Removexattr { .. } => xattrs::call(call, operation).map(Outcome::Reply),
+        Operation::Getlk { .. } | Operation::Setlk { .. } => {
+            locks::call(call, operation).map(Outcome::Reply)
+        }
+        Operation::Bmap { .. } | Operation::Ioctl { .. } | Operation::Poll { .. } => {
+            misc::call(call, operation).map(Outcome::Reply)
+        }
+    }
+}
+
+impl<'py> Callback<'_, 'py> {
+    /// The context of an operation that carries nothing more than its caller.
+    fn ctx(&self) -> PyContext {
+        let responder = self.responder.as_ref();
+        PyContext::of(*self.context, responder.map(|responder| responder.cancellation()))
+    }
+
+    /// The same, of an operation that carries a lock owner or the flags of the open file.
+    fn ctx_of_file(&self, lock_owner: Option<LockOwner>, open_flags: i32) -> PyContext {
+        PyContext { lock_owner, open_flags, ..self.ctx() }
+    }
+
+    /// Calls a method; what it raises becomes an errno, and a log record where it is news.
+    fn method<A>(&self, kind: OperationKind, arguments: A) -> Result<Bound<'py, PyAny>>
+    where
+        A: PyCallArgs<'py>,
+    {
+        let method = self.core.methods.get(kind).ok_or(Errno::ENOSYS)?;
+        self.invoke(method, kind.name(), arguments)
+    }
+
+    /// [`method`](Self::method) for a method that is no operation.
+    fn invoke<A>(&self, method: &Py<PyAny>, name: &str, arguments: A) -> Result<Bound<'py, PyAny>>
+    where
+        A: PyCallArgs<'py>,
+    {
+        method.bind(self.py).call1(arguments).map_err(|error| self.raised(name, &error))
+    }
+
+    /// The errno for an exception that came out of a method.
+    fn raised(&self, method: &str, error: &PyErr) -> Errno {
+        let (errno, traceback) = errors::errno_of(self.py, error);
+        if let Some(traceback) = traceback {
+            let class = &self.core.class_name;
+            log_queue::error(format!("{class}.{method} raised; answered {errno}\n{traceback}"));
+        }
+        errno
+    }
+
+    /// Logs that a method returned something that cannot be an answer.
+    fn wrong(&self, method: &str, returned: &Bound<'py, PyAny>, expected: &str) -> Errno {
+        let kind = type_name(returned);
+        // showing the value runs its code: it may raise, and must not decide anything
+        let shown = returned.repr().map(|text| text.to_string()).unwrap_or_default();
+        let shown: String = shown.chars().take(100).collect();
+        self.refuse(method, &format!("returned {shown} ({kind}); expected {expected}"))
+    }
+
+    /// Logs why the answer of a method is not sent.
+    fn refuse(&self, method: &str, problem: &str) -> Errno {
+        log_queue::error(format!("{}.{method} {problem}; answered EIO", self.core.class_name));
+        Errno::EIO
+    }
+
+    /// The handle as the class knows it: what its open returned, `None` where it has no
+    /// open, or the native file system's.
+    fn handle(&self, handle: fusesg_fs::Handle) -> Result<Bound<'py, PyAny>> {
+        if handles::is_python(handle) {
+            let open = self.core.handles.get(handle).ok_or(Errno::EBADF)?;
+            return Ok(open.object(self.py).into_bound(self.py));
+        }
+        if self.core.native.is_none() {
+            return Ok(self.py.None().into_bound(self.py));
+        }
+        match Bound::new(self.py, PyNativeHandle::of_kernel(handle)) {
+            Ok(handle) => Ok(handle.into_any()),
+            Err(error) => Err(self.raised("handle", &error)),
+        }
+    }
+
+    /// [`handle`](Self::handle) where an operation may come without.
+    fn optional_handle(&self, handle: Option<fusesg_fs::Handle>) -> Result<Bound<'py, PyAny>> {
+        match handle {
+            Some(handle) => self.handle(handle),
+            None => Ok(self.py.None().into_bound(self.py)),
+        }
+    }
+
+    /// A name as an argument.
+    fn name(&self, name: &std::ffi::OsStr) -> Result<Bound<'py, pyo3::types::PyString>> {
+        crate::names::to_python(self.py, name).map_err(|error| self.raised("name", &error))
+    }
+
+    /// An int that a method returned, within `0..=most`.
+    fn count(&self, method: &str, returned: &Bound<'py, PyAny>, most: u64) -> Result<u64> {
+        match returned.extract::<u64>() {
+            Ok(count) if count <= most => Ok(count),
+            _ => Err(self.wrong(method, returned, &format!("an int from 0 to {most}"))),
+        }
+    }
+}
+
+/// The answer of a method of which nothing is expected but that it returns.
+fn done(_: Bound<'_, PyAny>) -> Reply {
+    Reply::Done
+}
+
+/// An inode as an argument.
+fn number(inode: Inode) -> u64 {
+    inode.0
+}

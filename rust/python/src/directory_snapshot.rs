@@ -1,0 +1,188 @@
+//! A directory listing that stays the same while it is read.
+//!
+//! A class whose entries carry no positions of their own is asked once, at offset 0; the
+//! answer is kept for the open directory, and positions are indices into it. So names
+//! that come and go meanwhile make nothing appear twice or get lost, and telldir and
+//! seekdir work. rewinddir asks the class again.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fusesg_fs::{DirectoryEntry, DirectorySink, Entry, FileType, Handle, Inode};
+use parking_lot::Mutex;
+
+/// Attributes older than this are not sent with a name: it may have been removed since,
+/// and the kernel would believe it back into existence.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What libfuse shows as the inode of a `..` it does not know.
+const UNKNOWN_INODE: Inode = Inode(0xffff_ffff);
+
+/// One name of a listing.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    /// What it says; may be `.` or `..`.
+    pub(crate) text: OsString,
+    /// `d_ino`.
+    pub(crate) inode: Inode,
+    /// `d_type`.
+    pub(crate) kind: FileType,
+    /// What a lookup would answer, if the class said.
+    pub(crate) entry: Option<Entry>,
+}
+
+impl Name {
+    /// The name without attributes, `next_offset` being the position after it.
+    pub(crate) fn entry(&self, next_offset: u64) -> DirectoryEntry<'_> {
+        DirectoryEntry {
+            name: &self.text,
+            inode: self.inode,
+            kind: self.kind,
+            next_offset,
+            entry: None,
+        }
+    }
+}
+
+/// A listing as the class gave it at one moment.
+#[derive(Debug)]
+pub(crate) struct DirectorySnapshot {
+    names: Vec<Name>,
+    taken: Instant,
+}
+
+impl DirectorySnapshot {
+    /// Keeps `names`; `.` and `..` are added where the class left them out.
+    pub(crate) fn new(directory: Inode, names: Vec<Name>) -> Self {
+        let mut all: Vec<_> = dots(directory)
+            .into_iter()
+            .filter(|dot| !names.iter().any(|name| name.text == dot.text))
+            .collect();
+        all.extend(names);
+        Self { names: all, taken: Instant::now() }
+    }
+
+    /// Puts the names from position `offset` into `sink`, until it is full.
+    pub(crate) fn fill(&self, offset: u64, sink: &mut dyn DirectorySink) {
+        let fresh = self.taken.elapsed() < FRESH;
+        let first = usize::try_from(offset).unwrap_or(usize::MAX).min(self.names.len());
+        for (position, name) in (offset + 1..).zip(&self.names[first..]) {
+            let taken = sink.add(&DirectoryEntry {
+                name: &name.text,
+                inode: name.inode,
+                kind: name.kind,
+                next_offset: position,
+                // the kernel does not look these two up
+                entry: name.entry.as_ref().filter(|_| fresh && !is_dot(&name.text)),
+            });
+            if !taken {
+                break;
+            }
+        }
+    }
+}
+
+/// `.` and `..` of a directory.
+pub(crate) fn dots(directory: Inode) -> [Name; 2] {
+    let parent = if directory == Inode::ROOT { directory } else { UNKNOWN_INODE };
+    [(".", directory), ("..", parent)].map(|(text, inode)| Name {
+        text: text.into(),
+        inode,
+        kind: FileType::Directory,
+        entry: None,
+    })
+}
+
+/// Whether it is `.` or `..`.
+pub(crate) fn is_dot(name: &OsStr) -> bool {
+    name == "." || name == ".."
+}
+
+/// The listings of the open directories of one mount.
+#[derive(Debug, Default)]
+pub(crate) struct Listings {
+    of: Mutex<HashMap<Handle, Arc<DirectorySnapshot>>>,
+}
+
+impl Listings {
+    /// The listing an open directory is read from.
+    pub(crate) fn get(&self, handle: Handle) -> Option<Arc<DirectorySnapshot>> {
+        self.of.lock().get(&handle).cloned()
+    }
+
+    /// Keeps a listing, in place of an earlier one.
+    pub(crate) fn set(&self, handle: Handle, listing: Arc<DirectorySnapshot>) {
+        let before = self.of.lock().insert(handle, listing);
+        drop(before);
+    }
+
+    /// The directory was closed.
+    pub(crate) fn remove(&self, handle: Handle) {
+        let before = self.of.lock().remove(&handle);
+        drop(before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes `room` entries and refuses the next.
+    struct Sink {
+        room: usize,
+        taken: Vec<(String, u64)>,
+    }
+
+    impl DirectorySink for Sink {
+        fn add(&mut self, entry: &DirectoryEntry<'_>) -> bool {
+            if self.taken.len() == self.room {
+                return false;
+            }
+            self.taken.push((entry.name.to_string_lossy().into_owned(), entry.next_offset));
+            true
+        }
+    }
+
+    fn name(text: &str) -> Name {
+        Name { text: text.into(), inode: Inode(7), kind: FileType::Regular, entry: None }
+    }
+
+    fn read_all(snapshot: &DirectorySnapshot, room: usize) -> Vec<String> {
+        let (mut names, mut offset) = (Vec::new(), 0);
+        loop {
+            let mut sink = Sink { room, taken: Vec::new() };
+            snapshot.fill(offset, &mut sink);
+            let Some((_, last)) = sink.taken.last() else { return names };
+            offset = *last;
+            names.extend(sink.taken.into_iter().map(|(name, _)| name));
+        }
+    }
+
+    #[test]
+    fn nothing_is_lost_or_repeated_whatever_fits_the_buffer() {
+        let names: Vec<_> = (0..10).map(|number| name(&number.to_string())).collect();
+        let snapshot = DirectorySnapshot::new(Inode::ROOT, names);
+        let whole = read_all(&snapshot, 100);
+        assert_eq!(whole[..3], [".", "..", "0"]);
+        assert_eq!(whole.len(), 12);
+        for room in 1..13 {
+            assert_eq!(read_all(&snapshot, room), whole);
+        }
+    }
+
+    #[test]
+    fn dots_of_the_class_are_kept_and_not_doubled() {
+        let snapshot = DirectorySnapshot::new(Inode(5), vec![name("a"), name(".."), name(".")]);
+        assert_eq!(read_all(&snapshot, 100), ["a", "..", "."]);
+    }
+
+    #[test]
+    fn a_position_beyond_the_end_is_the_end() {
+        let snapshot = DirectorySnapshot::new(Inode(5), vec![name("a")]);
+        let mut sink = Sink { room: 10, taken: Vec::new() };
+        snapshot.fill(u64::MAX >> 1, &mut sink);
+        assert!(sink.taken.is_empty());
+    }
+}

@@ -1,0 +1,534 @@
+//! A Python file system behind the dispatch trait.
+//!
+//! Each operation takes one of three ways: to the class, if the class defines its method;
+//! to the native file system the class derives from; or it is answered here, where only
+//! the core's own tables are concerned. The last two never touch the GIL.
+
+use std::fmt;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use fusesg_fs::{
+    Context, Errno, FileSystem, Handle, Inode, Opened, Operation, OperationKind, OperationSet,
+    Properties, Reply, Result,
+};
+use fusesg_serve::{Delivery, Dispatch, Native, Responder};
+use fusesg_sg::{PagePool, Segment, SegmentList};
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+
+use crate::callbacks::{self, Callback, Outcome};
+use crate::directory_snapshot::Listings;
+use crate::executors::{Executors, Job, Place, Readers};
+use crate::gil_waiters::{MountId, Request};
+use crate::handles::{self, Handles};
+use crate::implementation::{Declared, Methods};
+use crate::thread_state::{self, Refused};
+use crate::{errors, log_queue};
+
+/// How long unmounting waits for callbacks that run.
+const CALLBACKS_END: Duration = Duration::from_secs(1);
+/// How long it waits for the class's `destroy`, which may have data to bring home.
+const DESTROY_ENDS: Duration = Duration::from_secs(30);
+/// Buffers for the data of writes that the pool keeps.
+const POOLED_WRITES: usize = 8;
+
+/// A mounted Python object, as its callbacks need it.
+pub(crate) struct Core {
+    pub(crate) mount: MountId,
+    /// For log records.
+    pub(crate) class_name: String,
+    pub(crate) methods: Methods,
+    /// The native file system that the class derives from.
+    pub(crate) native: Option<Native<dyn FileSystem>>,
+    pub(crate) handles: Handles,
+    pub(crate) listings: Listings,
+    /// Buffers that hold the data of writes.
+    pub(crate) pool: Arc<PagePool>,
+    /// A bare handle from open keeps cached pages.
+    pub(crate) keep_cache: bool,
+    /// Native handles may be offered for kernel passthrough.
+    pub(crate) offers_passthrough: bool,
+    /// What goes to Python.
+    python: OperationSet,
+    properties: Properties,
+    readers: Readers,
+    executors: Executors,
+    /// FORGETs on their way to the class.
+    forgets: Mutex<Vec<(Inode, u64)>>,
+    /// What the class's init raised.
+    init_error: Mutex<Option<PyErr>>,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("class", &self.class_name).finish_non_exhaustive()
+    }
+}
+
+/// What of a mount's settings concerns the dispatcher.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Threads of the transport.
+    pub(crate) reader_threads: usize,
+    /// Threads for callbacks, besides.
+    pub(crate) max_python_threads: usize,
+    /// Size of the largest write.
+    pub(crate) max_write: u32,
+}
+
+impl Core {
+    /// Finds out what `filesystem` implements; TypeError if it cannot be served.
+    pub(crate) fn new(
+        filesystem: &Bound<'_, PyAny>,
+        native: Option<Arc<dyn FileSystem>>,
+        limits: Limits,
+    ) -> PyResult<Self> {
+        let methods = Methods::of(filesystem)?;
+        let declared = Declared::of(filesystem)?;
+        let python = methods.operations();
+        let properties =
+            declared.properties(python, native.as_ref().map(|native| native.properties()));
+        Ok(Self {
+            mount: MountId::next(),
+            class_name: filesystem.get_type().name()?.to_string(),
+            methods,
+            native: native.map(Native::new),
+            handles: Handles::default(),
+            listings: Listings::default(),
+            pool: PagePool::new(limits.max_write as usize, POOLED_WRITES),
+            keep_cache: declared.keep_cache.unwrap_or(false),
+            offers_passthrough: properties.kernel_passthrough,
+            python,
+            properties,
+            readers: Readers::new(limits.reader_threads),
+            executors: Executors::new(limits.max_python_threads),
+            forgets: Mutex::default(),
+            init_error: Mutex::default(),
+        })
+    }
+
+    /// What the class's init raised, once.
+    pub(crate) fn take_init_error(&self) -> Option<PyErr> {
+        self.init_error.lock().take()
+    }
+
+    /// Whether the class or its native file system has the operation.
+    pub(crate) fn implements(&self, kind: OperationKind) -> bool {
+        self.properties.implemented.contains(kind)
+    }
+
+    /// Executors alive, their peak, and jobs queued so far.
+    pub(crate) fn executor_statistics(&self) -> (usize, usize, u64) {
+        self.executors.statistics()
+    }
+
+    /// Takes the requests of this mount's own process that wait for an executor.
+    pub(crate) fn take_queued(&self, wanted: impl Fn(&Request) -> bool) -> Vec<Request> {
+        self.executors.take_requests(wanted)
+    }
+
+    /// Runs the callback of `operation` and answers.
+    fn run(
+        self: &Arc<Self>,
+        request: Request,
+        operation: &Operation<'_>,
+        place: Option<Place<'_>>,
+    ) {
+        let outcome = thread_state::attach_for(request, |py, mut request| {
+            let callback = Callback {
+                py,
+                core: self,
+                context: &request.context,
+                responder: Some(&mut request.responder),
+            };
+            (callbacks::call(callback, operation), request)
+        });
+        // from here on no Python: another reader may go in
+        drop(place);
+        match outcome {
+            Ok((outcome, request)) => self.finish(request, operation, outcome),
+            Err(Refused::Ending(request)) => {
+                let _no_one_waits = request.responder.answer(Err(Errno::EIO));
+            }
+            Err(Refused::Abandoned) => {}
+        }
+    }
+
+    /// Carries out what the callback decided.
+    fn finish(
+        self: &Arc<Self>,
+        request: Request,
+        operation: &Operation<'_>,
+        outcome: Result<Outcome>,
+    ) {
+        let Request { context, mut responder, .. } = request;
+        let result = match outcome {
+            Ok(Outcome::Reply(reply)) => Ok(reply),
+            Ok(Outcome::WritePlan(plan)) => carry_out(&plan, operation),
+            Ok(Outcome::Listing) => self.list(operation, &mut responder),
+            Err(errno) => Err(errno),
+        };
+        if matches!(operation.kind(), OperationKind::Release | OperationKind::Releasedir)
+            && let Some(handle) = handle_of(operation)
+        {
+            self.close(handle);
+        }
+        self.answer(&context, operation, responder, result);
+    }
+
+    /// Fills a listing that was taken before.
+    fn list(&self, operation: &Operation<'_>, responder: &mut Responder) -> Result<Reply> {
+        let (Operation::Readdir { handle, offset, .. }
+        | Operation::Readdirplus { handle, offset, .. }) = operation
+        else {
+            return Err(Errno::EIO);
+        };
+        let listing = self.listings.get(*handle).ok_or(Errno::EBADF)?;
+        listing.fill(*offset, responder);
+        Ok(Reply::Done)
+    }
+
+    /// Forgets an open file or directory.
+    fn close(&self, handle: Handle) {
+        self.listings.remove(handle);
+        drop(self.handles.remove(handle));
+    }
+
+    /// Answers, and takes back what was in an answer that nobody waits for any more.
+    fn answer(
+        self: &Arc<Self>,
+        context: &Context,
+        operation: &Operation<'_>,
+        responder: Responder,
+        result: Result<Reply>,
+    ) {
+        let (entry, handle) = match &result {
+            Ok(Reply::Entry(entry)) => (Some(entry.attributes.inode), None),
+            Ok(Reply::Created(entry, opened)) => {
+                (Some(entry.attributes.inode), Some((entry.attributes.inode, opened.handle)))
+            }
+            Ok(Reply::Opened(opened)) => match operation {
+                Operation::Open { inode, .. } | Operation::Opendir { inode, .. } => {
+                    (None, Some((*inode, opened.handle)))
+                }
+                _ => (None, None),
+            },
+            _ => (None, None),
+        };
+        if responder.answer(result) == Delivery::Sent {
+            return;
+        }
+        if let Some(inode) = entry.filter(|inode| *inode != Inode(0)) {
+            self.forget(inode, 1);
+        }
+        if let Some((inode, handle)) = handle {
+            self.release_unused(context, operation.kind(), inode, handle);
+        }
+    }
+
+    /// Releases a handle that the kernel never got.
+    fn release_unused(
+        &self,
+        context: &Context,
+        opened_by: OperationKind,
+        inode: Inode,
+        handle: Handle,
+    ) {
+        let directory = opened_by == OperationKind::Opendir;
+        let (kind, release) = if directory {
+            (OperationKind::Releasedir, Operation::Releasedir { inode, handle, flags: 0 })
+        } else {
+            let release = Operation::Release { inode, handle, flags: 0, lock_owner: None };
+            (OperationKind::Release, release)
+        };
+        if self.python.contains(kind) {
+            thread_state::attach(|py| {
+                let callback = Callback { py, core: self, context, responder: None };
+                // what it raises was logged; there is nobody to tell
+                let _ = callbacks::call(callback, &release);
+            });
+        } else if let Some(native) = &self.native
+            && !handles::is_python(handle)
+        {
+            let native = native.file_system();
+            let _ = if directory {
+                native.releasedir(inode, handle)
+            } else {
+                native.release(inode, handle)
+            };
+        }
+        self.close(handle);
+    }
+
+    /// Whether the core answers by itself, without the class.
+    fn own_answer(
+        &self,
+        operation: &Operation<'_>,
+        responder: &mut Responder,
+    ) -> Option<Result<Reply>> {
+        if self.python.is_empty() {
+            return None;
+        }
+        let kind = operation.kind();
+        match operation {
+            // the rest of a listing that was taken before
+            Operation::Readdir { handle, offset, .. }
+            | Operation::Readdirplus { handle, offset, .. }
+                if *offset != 0
+                    && self.python.contains(kind)
+                    && self.listings.get(*handle).is_some() =>
+            {
+                Some(self.list(operation, responder))
+            }
+            _ if self.python.contains(kind) => None,
+            // the number keeps this open directory's listing apart from the others'
+            Operation::Opendir { .. } if self.native.is_none() => {
+                let handle = self.handles.insert(None);
+                Some(Ok(Reply::Opened(Opened { handle, ..Opened::default() })))
+            }
+            Operation::Release { handle, .. } | Operation::Releasedir { handle, .. } => {
+                self.close(*handle);
+                let is_native = self.native.is_some() && !handles::is_python(*handle);
+                (!is_native).then_some(Ok(Reply::Done))
+            }
+            _ => None,
+        }
+    }
+
+    /// The operation as the native file system may see it: without Python handles.
+    fn for_native<'a>(&self, operation: Operation<'a>) -> Result<Operation<'a>> {
+        match operation {
+            // these know the inode as well
+            Operation::Getattr { inode, handle } => Ok(Operation::Getattr {
+                inode,
+                handle: handle.filter(|handle| !handles::is_python(*handle)),
+            }),
+            Operation::Setattr { inode, handle, changes } => Ok(Operation::Setattr {
+                inode,
+                handle: handle.filter(|handle| !handles::is_python(*handle)),
+                changes,
+            }),
+            other if python_handle(&other).is_some() => {
+                log_queue::error(format!(
+                    "{class} opened a file with a handle of its own, which the native {kind} \
+                     cannot use: {class}.{kind} must be overridden too; answered EBADF",
+                    class = self.class_name,
+                    kind = other.kind()
+                ));
+                Err(Errno::EBADF)
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// Hands the collected FORGETs to the class, batch by batch.
+    fn run_forgets(&self) {
+        loop {
+            let batch = std::mem::take(&mut *self.forgets.lock());
+            if batch.is_empty() {
+                return;
+            }
+            let done = thread_state::attach(|py| {
+                let Some(method) = self.methods.get(OperationKind::Forget) else { return };
+                for (inode, count) in batch {
+                    if let Err(error) = method.bind(py).call1((inode.0, count)) {
+                        self.log_exception(py, "forget", &error);
+                    }
+                }
+            });
+            if done.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Takes back lookups. Nobody waits for it, so the class is told by an executor.
+    fn forget(self: &Arc<Self>, inode: Inode, count: u64) {
+        if self.python.contains(OperationKind::Forget) {
+            let mut forgets = self.forgets.lock();
+            forgets.push((inode, count));
+            if forgets.len() > 1 {
+                // the job that the first of them submitted takes this one along
+                return;
+            }
+            drop(forgets);
+            let core = Arc::clone(self);
+            let run = Box::new(move |_| core.run_forgets());
+            self.executors.submit(Job { request: None, run });
+        } else if let Some(native) = &self.native {
+            native.forget(inode, count);
+        }
+    }
+
+    fn log_exception(&self, py: Python<'_>, method: &str, error: &PyErr) {
+        let traceback = errors::traceback(py, error);
+        log_queue::error(format!("{}.{method} raised\n{traceback}", self.class_name));
+    }
+}
+
+/// The dispatch trait over a shared [`Core`].
+#[derive(Clone, Debug)]
+pub(crate) struct PythonDispatch(pub(crate) Arc<Core>);
+
+impl Dispatch for PythonDispatch {
+    fn properties(&self) -> Properties {
+        self.0.properties
+    }
+
+    fn init(&self) -> Result<()> {
+        let core = &self.0;
+        if let Some(native) = &core.native {
+            native.init()?;
+        }
+        let Some(init) = &core.methods.init else { return Ok(()) };
+        let outcome = thread_state::attach(|py| init.call0(py).map(drop));
+        match outcome {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => {
+                *core.init_error.lock() = Some(error);
+                Err(Errno::EIO)
+            }
+            None => Err(Errno::EIO),
+        }
+    }
+
+    fn dispatch(&self, context: Context, operation: Operation<'_>, mut responder: Responder) {
+        let core = &self.0;
+        if let Some(answer) = core.own_answer(&operation, &mut responder) {
+            return core.answer(&context, &operation, responder, answer);
+        }
+        if !core.python.contains(operation.kind()) {
+            let Some(native) = &core.native else {
+                let _delivery = responder.answer(Err(Errno::ENOSYS));
+                return;
+            };
+            match core.for_native(operation) {
+                Ok(operation) => native.dispatch(context, operation, responder),
+                Err(errno) => {
+                    let _delivery = responder.answer(Err(errno));
+                }
+            }
+            return;
+        }
+        let request = Request { context, responder, mount: core.mount };
+        if let Some(place) = core.readers.enter() {
+            return core.run(request, &operation, Some(place));
+        }
+        let operation = operation.into_owned();
+        let for_job = Arc::clone(core);
+        core.executors.submit(Job {
+            request: Some(request),
+            run: Box::new(move |request| {
+                // unless the watchdog answered meanwhile
+                if let Some(request) = request {
+                    for_job.run(request, &operation, None);
+                }
+            }),
+        });
+    }
+
+    fn forget(&self, inode: Inode, count: u64) {
+        self.0.forget(inode, count);
+    }
+
+    fn destroy(&self) {
+        let core = &self.0;
+        if !core.executors.close(CALLBACKS_END) {
+            log::warn!(
+                "a callback of {} still runs; it was left behind when its mount ended",
+                core.class_name
+            );
+        }
+        core.run_forgets();
+        if core.methods.destroy.is_some() {
+            destroy_python(core);
+        }
+        core.handles.clear();
+        if let Some(native) = &core.native {
+            native.destroy();
+        }
+    }
+}
+
+/// Calls the class's destroy on a thread of its own, since it may take for ever.
+fn destroy_python(core: &Arc<Core>) {
+    let (done, ended) = mpsc::channel::<()>();
+    let for_thread = Arc::clone(core);
+    let started = thread::Builder::new().name("fusesg-destroy".into()).spawn(move || {
+        thread_state::attach(|py| {
+            let Some(destroy) = &for_thread.methods.destroy else { return };
+            if let Err(error) = destroy.call0(py) {
+                for_thread.log_exception(py, "destroy", &error);
+            }
+        });
+        drop(for_thread);
+        thread_state::release();
+        drop(done);
+    });
+    match started {
+        Ok(thread) => match ended.recv_timeout(DESTROY_ENDS) {
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                log::error!("{}.destroy did not return; it was left behind", core.class_name);
+            }
+            _ => drop(thread.join()),
+        },
+        Err(error) => log::error!("no thread for {}.destroy: {error}", core.class_name),
+    }
+}
+
+/// Writes the request's bytes where the plan says.
+fn carry_out(plan: &SegmentList, operation: &Operation<'_>) -> Result<Reply> {
+    let Operation::Write { data, .. } = operation else { return Err(Errno::EIO) };
+    let mut written = 0;
+    for segment in plan.segments() {
+        let length = usize::try_from(segment.len()).map_err(|_| Errno::EIO)?;
+        let bytes = data.get(written..written + length).ok_or(Errno::EIO)?;
+        if let Segment::Extent(extent) = segment
+            && let Err(error) = extent.backing.file().write_all_at(bytes, extent.offset)
+        {
+            // what was written before counts; a later write meets the error again
+            return if written == 0 { Err(error.into()) } else { taken(written) };
+        }
+        written += length;
+    }
+    taken(written)
+}
+
+fn taken(bytes: usize) -> Result<Reply> {
+    Ok(Reply::Written(u32::try_from(bytes).map_err(|_| Errno::EIO)?))
+}
+
+/// A Python handle among the handles of an operation.
+fn python_handle(operation: &Operation<'_>) -> Option<Handle> {
+    if let Operation::CopyFileRange { in_handle, out_handle, .. } = operation {
+        return [*in_handle, *out_handle].into_iter().find(|handle| handles::is_python(*handle));
+    }
+    handle_of(operation).filter(|handle| handles::is_python(*handle))
+}
+
+/// The handle that an operation on an open file carries.
+fn handle_of(operation: &Operation<'_>) -> Option<Handle> {
+    match operation {
+        Operation::Read { handle, .. }
+        | Operation::Write { handle, .. }
+        | Operation::Release { handle, .. }
+        | Operation::Fsync { handle, .. }
+        | Operation::Flush { handle, .. }
+        | Operation::Readdir { handle, .. }
+        | Operation::Readdirplus { handle, .. }
+        | Operation::Releasedir { handle, .. }
+        | Operation::Fsyncdir { handle, .. }
+        | Operation::Getlk { handle, .. }
+        | Operation::Setlk { handle, .. }
+        | Operation::Ioctl { handle, .. }
+        | Operation::Poll { handle, .. }
+        | Operation::Fallocate { handle, .. }
+        | Operation::Lseek { handle, .. } => Some(*handle),
+        Operation::Getattr { handle, .. } | Operation::Setattr { handle, .. } => *handle,
+        _ => None,
+    }
+}

@@ -1,0 +1,235 @@
+//! What a Python class implements, found out once, when it is mounted.
+
+use fusesg_fs::{OperationKind, OperationSet, Properties};
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyType};
+
+use crate::numbers::type_name;
+use crate::{imports, reaper};
+
+/// Marks a class whose methods count as absent (`fusesg.Filesystem` has it).
+const BASE_MARK: &str = "__fusesg_base__";
+
+/// Operations that modify a file system.
+const MODIFYING: &[OperationKind] = {
+    use OperationKind as Kind;
+    &[
+        Kind::Setattr,
+        Kind::Symlink,
+        Kind::Mknod,
+        Kind::Mkdir,
+        Kind::Unlink,
+        Kind::Rmdir,
+        Kind::Rename,
+        Kind::Link,
+        Kind::Write,
+        Kind::Create,
+    ]
+};
+
+/// The bound methods of a file system object.
+#[derive(Debug)]
+pub(crate) struct Methods {
+    of_operation: [Option<Py<PyAny>>; OperationKind::COUNT],
+    /// In place of write: where the bytes shall go.
+    pub(crate) write_plan: Option<Py<PyAny>>,
+    /// Called when the mount is there.
+    pub(crate) init: Option<Py<PyAny>>,
+    /// Called when it has ended.
+    pub(crate) destroy: Option<Py<PyAny>>,
+}
+
+impl Methods {
+    /// The methods that `filesystem` itself defines.
+    pub(crate) fn of(filesystem: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let mut of_operation = [const { None }; OperationKind::COUNT];
+        for kind in OperationKind::ALL {
+            // one method answers both
+            if *kind != OperationKind::Readdirplus {
+                of_operation[*kind as usize] = own_method(filesystem, kind.name())?;
+            }
+        }
+        Ok(Self {
+            of_operation,
+            write_plan: own_method(filesystem, "write_plan")?,
+            init: own_method(filesystem, "init")?,
+            destroy: own_method(filesystem, "destroy")?,
+        })
+    }
+
+    /// The method that carries out `kind`.
+    pub(crate) fn get(&self, kind: OperationKind) -> Option<&Py<PyAny>> {
+        self.of_operation[kind as usize].as_ref()
+    }
+
+    /// The operations that go to Python.
+    pub(crate) fn operations(&self) -> OperationSet {
+        let mut operations: OperationSet =
+            OperationKind::ALL.iter().copied().filter(|kind| self.get(*kind).is_some()).collect();
+        if operations.contains(OperationKind::Readdir) {
+            operations = operations.with(OperationKind::Readdirplus);
+        }
+        if self.write_plan.is_some() {
+            operations = operations.with(OperationKind::Write);
+        }
+        operations
+    }
+}
+
+impl Drop for Methods {
+    fn drop(&mut self) {
+        // the mount usually ends on a thread without the GIL
+        let others = [&mut self.write_plan, &mut self.init, &mut self.destroy];
+        let methods = self.of_operation.iter_mut().chain(others);
+        methods.filter_map(Option::take).for_each(reaper::defer);
+    }
+}
+
+/// The bound method `name`, if the object or a class that is no base class defines it.
+fn own_method(filesystem: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<Py<PyAny>>> {
+    if !is_defined(filesystem, name)? {
+        return Ok(None);
+    }
+    let method = filesystem.getattr(name)?;
+    // `read = None` takes an inherited method away
+    if method.is_none() {
+        return Ok(None);
+    }
+    let class = type_name(filesystem);
+    if !method.is_callable() {
+        return Err(PyTypeError::new_err(format!(
+            "{class}.{name} is no method but {}",
+            type_name(&method)
+        )));
+    }
+    if imports::is_coroutine_function(&method)? {
+        return Err(PyTypeError::new_err(format!(
+            "{class}.{name} is an async function: async callbacks are not supported yet; define \
+             it with plain def"
+        )));
+    }
+    Ok(Some(method.unbind()))
+}
+
+fn is_defined(filesystem: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
+    let py = filesystem.py();
+    if let Some(attributes) = filesystem.getattr_opt(intern!(py, "__dict__"))?
+        && attributes.cast::<PyDict>().is_ok_and(|own| own.contains(name).unwrap_or(false))
+    {
+        return Ok(true);
+    }
+    for class in filesystem.get_type().mro() {
+        let attributes = class.getattr(intern!(py, "__dict__"))?;
+        if attributes.contains(name)? {
+            return Ok(!is_base(&class.cast_into::<PyType>()?)?);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the class itself (not one it derives from) carries the mark.
+fn is_base(class: &Bound<'_, PyType>) -> PyResult<bool> {
+    let attributes = class.getattr(intern!(class.py(), "__dict__"))?;
+    Ok(attributes.contains(BASE_MARK)? && attributes.get_item(BASE_MARK)?.is_truthy()?)
+}
+
+/// What a class declares by class attributes; `None` where it says nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Declared {
+    readdirplus: Option<bool>,
+    atomic_o_trunc: Option<bool>,
+    cache_symlinks: Option<bool>,
+    /// Pages stay valid from one open to the next.
+    pub(crate) keep_cache: Option<bool>,
+    read_only: Option<bool>,
+}
+
+impl Declared {
+    /// The declarations of `filesystem`; TypeError for one that is no bool.
+    pub(crate) fn of(filesystem: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let flag = |name: &str| -> PyResult<Option<bool>> {
+            let name = PyString::new(filesystem.py(), name);
+            let Some(value) = filesystem.getattr_opt(&name)? else { return Ok(None) };
+            value.extract::<bool>().map(Some).map_err(|_| {
+                PyTypeError::new_err(format!(
+                    "{}.{name} must be True or False, not {}",
+                    type_name(filesystem),
+                    type_name(&value)
+                ))
+            })
+        };
+        Ok(Self {
+            readdirplus: flag("readdirplus")?,
+            atomic_o_trunc: flag("atomic_o_trunc")?,
+            cache_symlinks: flag("cache_symlinks")?,
+            keep_cache: flag("keep_cache")?,
+            read_only: flag("read_only")?,
+        })
+    }
+
+    /// The properties of a class of which `python` goes to Python and the rest to a native
+    /// file system with the properties `native`, if there is one.
+    ///
+    /// A promise of the native file system stands only while no method that would have to
+    /// keep it is overridden.
+    pub(crate) fn properties(self, python: OperationSet, native: Option<Properties>) -> Properties {
+        use OperationKind as Kind;
+        let overridden = |kinds: &[Kind]| kinds.iter().any(|kind| python.contains(*kind));
+        let mut implemented =
+            native.map_or(OperationSet::EMPTY, |native| native.implemented).union(python);
+        // the core's own part: handles are kept in a table, listings for an open directory
+        if overridden(&[Kind::Open, Kind::Create]) {
+            implemented = implemented.with(Kind::Release);
+        }
+        if overridden(&[Kind::Opendir, Kind::Readdir]) {
+            implemented = implemented.with(Kind::Opendir).with(Kind::Releasedir);
+        }
+        let base = native.unwrap_or_default();
+        let readdirplus = self.readdirplus.unwrap_or(
+            base.readdirplus && !overridden(&[Kind::Lookup, Kind::Getattr, Kind::Readdir]),
+        );
+        if !readdirplus {
+            implemented = implemented.without(Kind::Readdirplus);
+        }
+        let modifies = MODIFYING.iter().any(|kind| implemented.contains(*kind));
+        Properties {
+            implemented,
+            readdirplus,
+            posix_acl: base.posix_acl
+                && !overridden(&[
+                    Kind::Create,
+                    Kind::Mknod,
+                    Kind::Mkdir,
+                    Kind::Symlink,
+                    Kind::Setattr,
+                    Kind::Getxattr,
+                    Kind::Setxattr,
+                    Kind::Listxattr,
+                    Kind::Removexattr,
+                ]),
+            clears_privileges: base.clears_privileges
+                && !overridden(&[
+                    Kind::Open,
+                    Kind::Create,
+                    Kind::Write,
+                    Kind::Setattr,
+                    Kind::Fallocate,
+                    Kind::CopyFileRange,
+                ]),
+            atomic_o_trunc: self
+                .atomic_o_trunc
+                .unwrap_or(base.atomic_o_trunc && !overridden(&[Kind::Open, Kind::Create])),
+            // Python has the GIL, and a native file system said so itself
+            parallel_directory_operations: native
+                .is_none_or(|native| native.parallel_directory_operations),
+            kernel_passthrough: base.kernel_passthrough && !overridden(&[Kind::Read, Kind::Write]),
+            cache_symlinks: self
+                .cache_symlinks
+                .unwrap_or(base.cache_symlinks && !overridden(&[Kind::Readlink])),
+            keep_cache_without_open: self.keep_cache.unwrap_or(base.keep_cache_without_open),
+            read_only: self.read_only.unwrap_or(base.read_only || !modifies),
+        }
+    }
+}

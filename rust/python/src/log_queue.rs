@@ -1,0 +1,151 @@
+//! Log records on their way to Python's `logging`.
+//!
+//! Records of the Rust side (`log` facade) and tracebacks of callbacks are queued here; a
+//! Python thread takes them out with `_core.next_log_record` and hands them to
+//! `logging.getLogger("fusesg")`. A handler that blocks, or writes into the mount, holds
+//! up that thread only. The queue is bounded: what does not fit is counted and the count
+//! is logged.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use log::{Level, LevelFilter, Log, Metadata};
+use parking_lot::{Condvar, Mutex};
+use pyo3::prelude::*;
+
+/// Records that may wait.
+const CAPACITY: usize = 1024;
+
+static QUEUE: Mutex<Queue> = Mutex::new(Queue { records: VecDeque::new(), dropped: 0 });
+static ADDED: Condvar = Condvar::new();
+
+struct Queue {
+    records: VecDeque<Record>,
+    dropped: u64,
+}
+
+struct Record {
+    level: Level,
+    target: String,
+    message: String,
+}
+
+/// Installs the queue as the process's logger. A logger that an embedding program has
+/// installed before stays, and gets the records.
+pub(crate) fn install() {
+    if log::set_logger(&FORWARDER).is_ok() {
+        log::set_max_level(LevelFilter::Info);
+    }
+}
+
+/// Lets records of `level` and above through, of this library's own modules.
+pub(crate) fn set_level(level: LevelFilter) {
+    log::set_max_level(level);
+}
+
+/// Queues an error: of a callback, with its traceback.
+pub(crate) fn error(message: String) {
+    push(Level::Error, "fusesg", message);
+}
+
+/// Empties the queue in a forked child: its records are the parent's to report.
+pub(crate) fn after_fork_in_child() {
+    if let Some(mut queue) = QUEUE.try_lock() {
+        queue.records.clear();
+        queue.dropped = 0;
+    }
+}
+
+/// A record as Python gets it: level (a number of `logging`), target, message.
+type PythonRecord = (u8, String, String);
+
+/// The next log record, or None when `timeout` seconds (None: no limit) pass without one.
+#[pyfunction]
+#[pyo3(signature = (timeout = None))]
+pub(crate) fn next_log_record(py: Python<'_>, timeout: Option<f64>) -> Option<PythonRecord> {
+    let deadline = timeout
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok())
+        .and_then(|timeout| Instant::now().checked_add(timeout));
+    py.detach(|| next(deadline))
+}
+
+/// Sets the least severe level, a number of Python's `logging`, that is passed on.
+#[pyfunction]
+pub(crate) fn set_log_level(level: u8) {
+    set_level(match level {
+        0..=9 => LevelFilter::Trace,
+        10..=19 => LevelFilter::Debug,
+        20..=29 => LevelFilter::Info,
+        30..=39 => LevelFilter::Warn,
+        40..=50 => LevelFilter::Error,
+        _ => LevelFilter::Off,
+    });
+}
+
+fn next(deadline: Option<Instant>) -> Option<PythonRecord> {
+    let mut queue = QUEUE.lock();
+    loop {
+        if let Some(record) = queue.records.pop_front() {
+            return Some(record.into_python());
+        }
+        if queue.dropped > 0 {
+            let dropped = std::mem::take(&mut queue.dropped);
+            let message = format!("{dropped} log records were dropped: the queue was full");
+            return Some((python_level(Level::Warn), "fusesg".into(), message));
+        }
+        match deadline {
+            Some(deadline) => {
+                if ADDED.wait_until(&mut queue, deadline).timed_out() && queue.records.is_empty() {
+                    return None;
+                }
+            }
+            None => ADDED.wait(&mut queue),
+        }
+    }
+}
+
+fn push(level: Level, target: &str, message: String) {
+    let record = Record { level, target: target.into(), message };
+    let mut queue = QUEUE.lock();
+    if queue.records.len() < CAPACITY {
+        queue.records.push_back(record);
+        ADDED.notify_one();
+    } else {
+        queue.dropped += 1;
+    }
+}
+
+impl Record {
+    fn into_python(self) -> PythonRecord {
+        (python_level(self.level), self.target, self.message)
+    }
+}
+
+fn python_level(level: Level) -> u8 {
+    match level {
+        Level::Error => 40,
+        Level::Warn => 30,
+        Level::Info => 20,
+        Level::Debug => 10,
+        Level::Trace => 5,
+    }
+}
+
+struct Forwarder;
+
+static FORWARDER: Forwarder = Forwarder;
+
+impl Log for Forwarder {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let ours = metadata.target().starts_with("fusesg") || metadata.target() == "_core";
+        ours || metadata.level() <= Level::Warn
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) && !fusesg_serve::log_record_is_expected(record) {
+            push(record.level(), record.target(), record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}

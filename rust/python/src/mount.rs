@@ -1,0 +1,283 @@
+//! `Mount`: a mounted file system, and the end of all of them when the process ends.
+
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use fusesg_fs::passthrough::PassthroughOptions;
+use fusesg_fs::{FileSystem, Inode, OperationKind};
+use fusesg_serve::MountConfig;
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyType};
+
+use crate::dispatcher::{Core, Limits, PythonDispatch};
+use crate::fork::Origin;
+use crate::numbers::type_name;
+use crate::passthrough::PyPassthrough;
+use crate::settings::Settings;
+use crate::{errors, log_queue, names, statistics, thread_state, watchdog};
+
+/// How often a thread that waits for the end of a mount looks for signals.
+const SIGNAL_CHECK: Duration = Duration::from_millis(100);
+/// How long the end of the interpreter waits for callbacks that run.
+const SHUTDOWN: Duration = Duration::from_secs(2);
+
+/// The mounts of this process that may be alive.
+static LIVE: Mutex<Vec<Weak<LiveMount>>> = Mutex::new(Vec::new());
+
+/// A mounted file system.
+#[pyclass(frozen, name = "Mount", module = "fusesg._core")]
+pub(crate) struct PyMount {
+    live: Arc<LiveMount>,
+}
+
+struct LiveMount {
+    mount: Arc<fusesg_serve::Mount>,
+    core: Arc<Core>,
+    origin: Origin,
+    /// Held as long as it is served; given up through the reaper.
+    path: Py<PyString>,
+}
+
+#[pymethods]
+impl PyMount {
+    /// Mounts `filesystem`; returns when the mount is usable.
+    #[new]
+    #[pyo3(signature = (filesystem, mountpoint, settings=None))]
+    fn new(
+        py: Python<'_>,
+        filesystem: &Bound<'_, PyAny>,
+        mountpoint: &Bound<'_, PyAny>,
+        settings: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        if thread_state::gate_is_closed() {
+            return Err(PyRuntimeError::new_err("cannot mount: the interpreter is ending"));
+        }
+        if filesystem.is_instance_of::<PyType>() {
+            let class = filesystem.repr()?;
+            let message = format!("{class} is a class; mount an instance of it");
+            return Err(PyTypeError::new_err(message));
+        }
+        let path = names::path("mountpoint", mountpoint)?;
+        let shown = names::to_python(py, path.as_os_str())?.unbind();
+        let settings = Settings::new(path, settings)?;
+        let core = Arc::new(Core::new(
+            filesystem,
+            native_of(filesystem, &settings.config)?,
+            Limits {
+                reader_threads: settings.config.reader_threads,
+                max_python_threads: settings.max_python_threads,
+                max_write: settings.config.max_write,
+            },
+        )?);
+        if !core.implements(OperationKind::Getattr) {
+            return Err(PyTypeError::new_err(format!(
+                "{} has no getattr method, which every file system needs",
+                core.class_name
+            )));
+        }
+        if settings.config.trace {
+            log_queue::set_level(log::LevelFilter::Debug);
+        }
+        let dispatch = Arc::new(PythonDispatch(Arc::clone(&core)));
+        let mounted = py.detach(|| fusesg_serve::Mount::new(dispatch, settings.config));
+        let mount = match mounted {
+            Ok(mount) => Arc::new(mount),
+            Err(error) => {
+                return Err(core.take_init_error().unwrap_or_else(|| match error.errno {
+                    Some(errno) => PyOSError::new_err((errno, error.message)),
+                    None => PyOSError::new_err(error.message),
+                }));
+            }
+        };
+        if let Some(timeout) = settings.watchdog_timeout {
+            let watched = Arc::downgrade(&mount);
+            let abort = Arc::new(move || {
+                if let Some(mount) = watched.upgrade() {
+                    mount.abort();
+                }
+            });
+            watchdog::watch(&core, mount.path().display().to_string(), timeout, abort);
+        }
+        let live = Arc::new(LiveMount { mount, core, origin: Origin::here(), path: shown });
+        let mut mounts = LIVE.lock();
+        mounts.retain(|mount| mount.strong_count() > 0);
+        mounts.push(Arc::downgrade(&live));
+        drop(mounts);
+        Ok(Self { live })
+    }
+
+    /// The mount point, absolute.
+    #[getter]
+    fn path(&self, py: Python<'_>) -> Py<PyString> {
+        self.live.path.clone_ref(py)
+    }
+
+    /// Whether it is mounted and served.
+    #[getter]
+    fn is_alive(&self) -> bool {
+        self.live.is_alive()
+    }
+
+    /// Waits until it has ended; False when `timeout` seconds passed first.
+    #[pyo3(signature = (timeout=None))]
+    fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let deadline = timeout
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok())
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let live = &self.live;
+        if !live.origin.is_here() {
+            return Ok(true);
+        }
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let step = left.map_or(SIGNAL_CHECK, |left| left.min(SIGNAL_CHECK));
+            if py.detach(|| live.mount.wait(Some(step))) {
+                return Ok(true);
+            }
+            py.check_signals()?;
+            if left.is_some_and(|left| left <= step) {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Unmounts; detaches when busy.
+    fn unmount(&self, py: Python<'_>) -> PyResult<()> {
+        let live = &self.live;
+        py.detach(|| live.unmount())
+            .map_err(|error| errors::os_error_at(&error, live.path.bind(py).as_any()))
+    }
+
+    /// Ends the connection at once.
+    fn abort(&self, py: Python<'_>) {
+        let live = &self.live;
+        if live.origin.is_here() {
+            py.detach(|| live.mount.abort());
+        }
+    }
+
+    /// What was served, as a dict.
+    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        statistics::to_python(py, &self.live.mount.statistics(), &self.live.core)
+    }
+
+    /// Makes the kernel forget attributes and a range of cached data.
+    #[pyo3(signature = (inode, offset=0, length=0))]
+    fn invalidate_inode(&self, inode: u64, offset: i64, length: i64) {
+        if self.live.origin.is_here() {
+            self.live.mount.notifier().invalidate_inode(Inode(inode), offset, length);
+        }
+    }
+
+    /// Makes the kernel forget a name.
+    #[pyo3(signature = (parent, name, deleted=false))]
+    fn invalidate_entry(
+        &self,
+        parent: u64,
+        name: &Bound<'_, PyAny>,
+        deleted: bool,
+    ) -> PyResult<()> {
+        // the kernel's own notification of a deletion needs the inode that was deleted,
+        // which this call does not know; dropping the name shows the same to all but inotify
+        let _ = deleted;
+        let name = names::component("name", name)?;
+        if self.live.origin.is_here() {
+            self.live.mount.notifier().invalidate_entry(Inode(parent), &name);
+        }
+        Ok(())
+    }
+
+    /// Puts data into the kernel's cache.
+    fn store(&self, inode: u64, offset: u64, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Some(bytes) = crate::buffers::share(data)? else {
+            return Err(PyTypeError::new_err(format!(
+                "data must be bytes or another buffer, not {}",
+                type_name(data)
+            )));
+        };
+        if self.live.origin.is_here() {
+            self.live.mount.notifier().store(Inode(inode), offset, bytes.to_vec());
+        }
+        Ok(())
+    }
+}
+
+impl LiveMount {
+    fn is_alive(&self) -> bool {
+        self.origin.is_here() && self.mount.is_alive()
+    }
+
+    /// Does nothing in a forked child.
+    fn unmount(&self) -> io::Result<()> {
+        if !self.origin.is_here() {
+            return Ok(());
+        }
+        let result = self.mount.unmount();
+        if !self.mount.is_alive() {
+            watchdog::ignore(self.core.mount);
+        }
+        result
+    }
+}
+
+impl Drop for LiveMount {
+    fn drop(&mut self) {
+        if !self.origin.is_here() {
+            return;
+        }
+        if self.mount.is_alive() {
+            log::warn!(
+                "{}: the last reference to a mount was dropped without unmount(); unmounting",
+                self.mount.path().display()
+            );
+            // the last reference usually goes where Python holds the GIL, which the
+            // callbacks that are still to come need
+            let unmounted = Python::try_attach(|py| py.detach(|| self.mount.unmount()));
+            if let Some(Err(error)) = unmounted {
+                log::error!("{}: {error}", self.mount.path().display());
+            }
+        }
+        watchdog::ignore(self.core.mount);
+    }
+}
+
+/// Unmounts what is mounted and keeps every thread out of Python from then on. For the end
+/// of the interpreter; bounded in time.
+#[pyfunction]
+pub(crate) fn _shutdown(py: Python<'_>) {
+    py.detach(|| {
+        let mounts: Vec<_> = LIVE.lock().iter().filter_map(Weak::upgrade).collect();
+        for live in mounts {
+            if let Err(error) = live.unmount() {
+                log::error!("{}: {error}", live.mount.path().display());
+            }
+        }
+        if !thread_state::close_gate(SHUTDOWN) {
+            log::warn!("a callback still runs while the interpreter ends; it was left behind");
+        }
+    });
+}
+
+/// Forgets the parent's mounts in a forked child.
+pub(crate) fn after_fork_in_child() {
+    if let Some(mut mounts) = LIVE.try_lock() {
+        mounts.clear();
+    }
+}
+
+/// The native file system that `filesystem` derives from, if it does.
+fn native_of(
+    filesystem: &Bound<'_, PyAny>,
+    config: &MountConfig,
+) -> PyResult<Option<Arc<dyn FileSystem>>> {
+    let Ok(passthrough) = filesystem.cast::<PyPassthrough>() else { return Ok(None) };
+    let options = PassthroughOptions {
+        kernel_passthrough: config.kernel_passthrough,
+        writeback: config.writeback_cache,
+        ..PassthroughOptions::default()
+    };
+    Ok(Some(passthrough.get().for_mount(filesystem.py(), options)?))
+}

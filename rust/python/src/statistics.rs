@@ -1,0 +1,57 @@
+//! The numbers of a mount as a dict.
+
+use fusesg_serve::{OperationStatistics, Statistics};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::dispatcher::Core;
+
+/// A dict of plain numbers, dicts and lists.
+pub(crate) fn to_python<'py>(
+    py: Python<'py>,
+    statistics: &Statistics,
+    core: &Core,
+) -> PyResult<Bound<'py, PyDict>> {
+    let operations = PyDict::new(py);
+    for operation in &statistics.operations {
+        operations.set_item(operation.kind.name(), operation_to_python(py, operation)?)?;
+    }
+    let pool = PyDict::new(py);
+    pool.set_item("hits", statistics.pool.hits)?;
+    pool.set_item("misses", statistics.pool.misses)?;
+    pool.set_item("bytes_idle", statistics.pool.bytes_idle)?;
+    let writes = core.pool.statistics();
+    let write_pool = PyDict::new(py);
+    write_pool.set_item("hits", writes.hits)?;
+    write_pool.set_item("misses", writes.misses)?;
+    write_pool.set_item("bytes_idle", writes.bytes_idle)?;
+    let (threads, peak, queued) = core.executor_statistics();
+    let python = PyDict::new(py);
+    python.set_item("threads", threads)?;
+    python.set_item("threads_peak", peak)?;
+    python.set_item("queued", queued)?;
+    python.set_item("handles", core.handles.len())?;
+    python.set_item("write_pool", write_pool)?;
+    let all = PyDict::new(py);
+    all.set_item("operations", operations)?;
+    all.set_item("in_flight", statistics.in_flight)?;
+    all.set_item("interrupted", statistics.interrupted)?;
+    all.set_item("timed_out", statistics.timed_out)?;
+    all.set_item("pool", pool)?;
+    all.set_item("python", python)?;
+    Ok(all)
+}
+
+fn operation_to_python<'py>(
+    py: Python<'py>,
+    operation: &OperationStatistics,
+) -> PyResult<Bound<'py, PyDict>> {
+    let numbers = PyDict::new(py);
+    numbers.set_item("count", operation.count)?;
+    numbers.set_item("errors", operation.errors)?;
+    numbers.set_item("bytes", operation.bytes)?;
+    numbers.set_item("seconds", operation.time.as_secs_f64())?;
+    // bucket i: from 2**i up to 2**(i + 1) nanoseconds
+    numbers.set_item("latency", operation.latency.to_vec())?;
+    Ok(numbers)
+}

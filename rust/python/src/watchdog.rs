@@ -1,0 +1,174 @@
+//! Ends the deadlock of a thread that holds the GIL and waits for its own mount.
+//!
+//! Python code that touches a file of its own mount usually has released the GIL (every
+//! function of `os` does). A page fault in a mapped file has not, nor has dlopen: the
+//! thread then waits, with the GIL, for a callback that waits for the GIL, and cannot even
+//! be killed. This thread never needs the GIL. When the GIL has not been had for the
+//! mount's `watchdog_timeout`, it answers EIO to the requests that wait for it and come
+//! from this very process; if that does not help, it ends the connection.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use fusesg_fs::Errno;
+use parking_lot::{Condvar, Mutex};
+
+use crate::dispatcher::Core;
+use crate::gil_waiters::{self, MountId, Request};
+
+/// How often to look while a deadlock is being dissolved: each request takes one look.
+const DISSOLVING: Duration = Duration::from_millis(20);
+
+/// A mount that is watched.
+struct Watched {
+    core: Weak<Core>,
+    mount: MountId,
+    path: String,
+    timeout: Duration,
+    abort: Arc<dyn Fn() + Send + Sync>,
+    aborted: bool,
+}
+
+static WATCHED: Mutex<Vec<Watched>> = Mutex::new(Vec::new());
+/// The thread sleeps without a time limit: nobody waits for the GIL.
+static PARKED: AtomicBool = AtomicBool::new(false);
+static PARK: Mutex<()> = Mutex::new(());
+static WAKE: Condvar = Condvar::new();
+/// The process whose watchdog runs; after a fork there is none.
+static STARTED_IN: AtomicU32 = AtomicU32::new(0);
+
+/// Watches a mount until [`ignore`].
+pub(crate) fn watch(
+    core: &Arc<Core>,
+    path: String,
+    timeout: Duration,
+    abort: Arc<dyn Fn() + Send + Sync>,
+) {
+    WATCHED.lock().push(Watched {
+        core: Arc::downgrade(core),
+        mount: core.mount,
+        path,
+        timeout,
+        abort,
+        aborted: false,
+    });
+    let _park = PARK.lock();
+    if STARTED_IN.swap(std::process::id(), Ordering::AcqRel) != std::process::id() {
+        PARKED.store(false, Ordering::SeqCst);
+        if let Err(error) = thread::Builder::new().name("fusesg-watchdog".into()).spawn(run) {
+            STARTED_IN.store(0, Ordering::Release);
+            log::warn!("the watchdog could not be started: {error}");
+        }
+    }
+}
+
+/// Watches a mount no longer.
+pub(crate) fn ignore(mount: MountId) {
+    let mut watched = WATCHED.lock();
+    let removed: Vec<_> = watched.extract_if(.., |watched| watched.mount == mount).collect();
+    drop(watched);
+    drop(removed);
+}
+
+/// Tells the watchdog that it has something to watch. Called before every attachment.
+#[inline]
+pub(crate) fn someone_waits() {
+    if PARKED.load(Ordering::SeqCst) {
+        let _park = PARK.lock();
+        WAKE.notify_one();
+    }
+}
+
+/// Forgets the parent's mounts in a forked child.
+pub(crate) fn after_fork_in_child() {
+    if let Some(mut watched) = WATCHED.try_lock() {
+        // not dropped: what they refer to is the parent's
+        std::mem::forget(std::mem::take(&mut *watched));
+    }
+}
+
+fn run() {
+    let mut quiet = 0;
+    loop {
+        let period = if let Some(wait) = gil_waiters::longest_wait() {
+            quiet = 0;
+            look(wait)
+        } else {
+            quiet += 1;
+            longest_period()
+        };
+        if quiet < 3 {
+            thread::sleep(period);
+            continue;
+        }
+        let mut park = PARK.lock();
+        PARKED.store(true, Ordering::SeqCst);
+        if gil_waiters::longest_wait().is_none() {
+            WAKE.wait(&mut park);
+        }
+        PARKED.store(false, Ordering::SeqCst);
+        quiet = 0;
+    }
+}
+
+/// Often enough to be a quarter late at most.
+fn longest_period() -> Duration {
+    let shortest = WATCHED.lock().iter().map(|watched| watched.timeout).min();
+    shortest.map_or(Duration::from_secs(1), |timeout| {
+        (timeout / 4).clamp(DISSOLVING, Duration::from_secs(1))
+    })
+}
+
+/// Someone has waited for the GIL for `wait`: acts if that is too long. Returns when to
+/// look again.
+fn look(wait: Duration) -> Duration {
+    let mut period = longest_period();
+    let mut abort = Vec::new();
+    for watched in WATCHED.lock().iter_mut().filter(|watched| wait >= watched.timeout) {
+        period = DISSOLVING;
+        for request in requests_of_this_process(watched) {
+            let what = request.fail(Errno::EIO);
+            log::error!(
+                "{}: the GIL could not be had for {:.1} s, and this process itself waits for {what}; \
+                 answered EIO (a mapped file or a library on one's own mount deadlocks)",
+                watched.path,
+                wait.as_secs_f64(),
+            );
+        }
+        if !watched.aborted && wait >= watched.timeout * 2 && a_thread_waits_in_fuse() {
+            watched.aborted = true;
+            log::error!(
+                "{}: a thread of this process holds the GIL and waits for a file system of \
+                 its own; the mount was aborted",
+                watched.path
+            );
+            abort.push(Arc::clone(&watched.abort));
+        }
+    }
+    for abort in abort {
+        abort();
+    }
+    period
+}
+
+fn requests_of_this_process(watched: &Watched) -> Vec<Request> {
+    let mut requests = gil_waiters::take_requests(watched.mount, Request::is_ours);
+    if let Some(core) = watched.core.upgrade() {
+        requests.extend(core.take_queued(Request::is_ours));
+    }
+    requests
+}
+
+/// Whether a thread of this process waits for an answer or a page of a FUSE file system.
+fn a_thread_waits_in_fuse() -> bool {
+    let Ok(threads) = fs::read_dir("/proc/self/task") else { return false };
+    threads.flatten().any(|thread| {
+        fs::read_to_string(thread.path().join("wchan")).is_ok_and(|place| {
+            place.starts_with("request_wait_answer") || place.starts_with("folio_wait")
+        })
+    })
+}
