@@ -6,6 +6,7 @@ use crate::OperationSet;
 ///
 /// Each is a promise; `docs/architecture.md` has the table capability → condition → duty.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a promise of its own")]
 pub struct Properties {
     /// Operations that are implemented; the others are answered by the transport's
     /// table of absent operations and never reach the file system.
@@ -26,6 +27,9 @@ pub struct Properties {
     pub kernel_passthrough: bool,
     /// Symbolic links never change their target: the kernel may cache it.
     pub cache_symlinks: bool,
+    /// Content changes only through this mount or with an invalidation. Where `open` or
+    /// `opendir` is not implemented the kernel then stops asking and keeps what it cached.
+    pub keep_cache_without_open: bool,
     /// The file system cannot be modified: mount read-only.
     pub read_only: bool,
 }

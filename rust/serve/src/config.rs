@@ -51,6 +51,8 @@ pub struct MountConfig {
     pub request_timeout: Option<Duration>,
     /// Warn of a request older than this.
     pub slow_request_warning: Option<Duration>,
+    /// How long open files keep working after [`Mount::unmount`](crate::Mount::unmount).
+    pub unmount_grace: Duration,
     /// Log every operation and its answer at debug level (target `fusesg::trace`).
     pub trace: bool,
 }
@@ -83,6 +85,7 @@ impl MountConfig {
             kernel_passthrough: false,
             request_timeout: None,
             slow_request_warning: Some(Duration::from_secs(30)),
+            unmount_grace: Duration::from_secs(1),
             trace: false,
         }
     }

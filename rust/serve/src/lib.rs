@@ -7,15 +7,60 @@
 //! ```
 //! A transport knows only [`Dispatch`] and [`Responder`]; a native file system is put
 //! behind them by [`Native`].
+//!
+//! | concept | file |
+//! |---|---|
+//! | [`Dispatch`], [`Delivery`]: what a transport calls | `dispatch.rs` |
+//! | [`Responder`]: answers one request, exactly once | `responder.rs` |
+//! | [`Native`]: a synchronous file system behind `Dispatch` | `native.rs` |
+//! | answers to operations that are not implemented | `absent.rs` |
+//! | `/dev/fuse` through fuser, capabilities | `fuser_transport/` |
+//! | the bytes of a READ reply | `data_reply.rs` |
+//! | messages of our own, past fuser | `own_reply.rs` |
+//! | what all requests of a mount share | `connection.rs` |
+//! | which requests are being served | `in_flight.rs` |
+//! | killed callers, deadlines, slow requests | `sweeper.rs` |
+//! | [`Statistics`]; the trace log | `metrics.rs`, `trace.rs` |
+//! | [`Notifier`]: invalidations | `notifier.rs` |
+//! | files that the kernel reads and writes by itself | `kernel_passthrough.rs` |
+//! | [`Mount`], [`MountConfig`] | `mount.rs`, `config.rs` |
+//! | mount(2), fusermount3, mountinfo, abort | `mounting/` |
+//! | after fork; after `kill -9` | `fork.rs`, `watcher.rs` |
+//!
+//! # Log
+//! Targets start with `fusesg`; fuser's start with `fuser`. Records of fuser that report
+//! what this crate brought about itself are told by [`log_record_is_expected`]: whoever
+//! installs a logger drops them.
 
+mod absent;
 mod config;
+mod connection;
+mod data_reply;
 mod dispatch;
+mod fork;
+mod fuser_transport;
+mod in_flight;
+mod kernel_passthrough;
+mod metrics;
 mod mount;
+mod mounting;
 mod native;
+mod notifier;
+mod own_reply;
 mod responder;
+mod serving;
+mod sweeper;
+mod sys;
+mod trace;
+mod watcher;
 
 pub use config::MountConfig;
 pub use dispatch::{Delivery, Dispatch};
-pub use mount::{Mount, MountError, Notifier};
+pub use fork::after_fork_in_child;
+pub use metrics::{LATENCY_BUCKETS, OperationStatistics, Statistics};
+pub use mount::Mount;
+pub use mounting::MountError;
 pub use native::Native;
+pub use notifier::Notifier;
+pub use own_reply::log_record_is_expected;
 pub use responder::{Cancellation, Responder};

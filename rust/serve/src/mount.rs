@@ -1,90 +1,328 @@
-//! A mount from mount(2) to unmount.
+//! A mount from mount(2) to its end.
+//!
+//! ```text
+//!  mount(2) ─► INIT ─► dispatch.init() ─► serving ─► detached ─► session ends ─► dispatch.destroy()
+//! ```
+//! The session ends when the kernel says so: unmounted by us or by anybody, and the last
+//! open file closed, or the connection aborted. A thread of its own waits for that and
+//! then takes everything down, whoever brought it about.
 
-use std::ffi::OsStr;
 use std::fmt;
 use std::io;
+use std::mem;
+use std::os::fd::AsFd as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use fusesg_fs::Inode;
+use fuser::{Session, SessionACL};
+use parking_lot::{Condvar, Mutex};
 
-use crate::{Dispatch, MountConfig};
+use crate::connection::Connection;
+use crate::fork::NotInherited;
+use crate::fuser_transport::FuserTransport;
+use crate::mounting::{self, MountError, MountId, Mounted};
+use crate::own_reply::OwnReply;
+use crate::serving::Serving;
+use crate::watcher::Watcher;
+use crate::{Dispatch, MountConfig, Notifier, Statistics, absent, notifier, sweeper};
 
-/// Why a mount could not be made: one sentence that says what to do.
-#[derive(Debug)]
-pub struct MountError {
-    /// What failed and what to do about it.
-    pub message: String,
-    /// The system's error, where there is one.
-    pub errno: Option<i32>,
-}
-
-impl fmt::Display for MountError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for MountError {}
+/// How long serving threads may take after the connection was aborted.
+const LAST_CALLBACKS: Duration = Duration::from_secs(5);
 
 /// A live mount. Dropped, it unmounts (unless in a forked child).
-#[derive(Debug)]
 pub struct Mount {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     config: MountConfig,
+    /// Absolute, as the kernel knows it.
+    point: std::path::PathBuf,
+    id: MountId,
+    /// The process that serves; a forked child is another one.
+    process: u32,
+    connection: Arc<Connection>,
+    ended: Mutex<bool>,
+    changed: Condvar,
+    /// One at a time looks whose mount is at the path and unmounts it.
+    unmounting: Mutex<()>,
 }
 
 impl Mount {
     /// Mounts `dispatch` as `config` says and starts serving. Returns when the mount is usable.
-    pub fn new(dispatch: Arc<dyn Dispatch>, config: MountConfig) -> Result<Self, MountError> {
-        let _ = dispatch;
-        Ok(Self { config })
+    pub fn new(dispatch: Arc<dyn Dispatch>, mut config: MountConfig) -> Result<Self, MountError> {
+        let properties = dispatch.properties();
+        config.read_only |= properties.read_only || absent::cannot_be_modified(&properties);
+        config.reader_threads = config.reader_threads.max(2);
+        let Mounted { device, point, info } = mounting::mount(&config)?;
+        let id = info.id;
+        // whatever fails from here on takes the mount away again
+        let mounted = UnmountOnDrop { point: &point, id };
+        let failed = |what: &str, error: &io::Error| {
+            MountError::io(format!("{what} for {}", point.display()), error)
+        };
+
+        let duplicate = device.try_clone().map_err(|e| failed("no descriptor", &e))?;
+        let not_inherited =
+            [NotInherited::new(device.as_fd()), NotInherited::new(duplicate.as_fd())];
+        let connection = Connection::new(&config, OwnReply::new(duplicate));
+        let transport = FuserTransport::new(
+            Arc::clone(&dispatch),
+            Arc::clone(&connection),
+            properties,
+            config.clone(),
+        );
+        let mut session_config = fuser::Config::default();
+        session_config.n_threads = Some(config.reader_threads);
+        // who may enter is for the kernel to say
+        let session = Session::from_fd(transport, device, SessionACL::All, session_config)
+            .map_err(|error| failed("the kernel and the server did not agree", &error))?;
+        dispatch.init().map_err(|errno| {
+            MountError::new(format!("the file system's init failed: {errno}"), Some(errno.number()))
+        })?;
+
+        let watcher = Watcher::spawn(&info, &point)
+            .inspect_err(|error| {
+                log::warn!("no watcher, a killed server would leave a dead mount: {error}");
+            })
+            .ok();
+        let inner = Arc::new(Inner {
+            config,
+            point: point.clone(),
+            id,
+            process: std::process::id(),
+            connection,
+            ended: Mutex::new(false),
+            changed: Condvar::new(),
+            unmounting: Mutex::new(()),
+        });
+        let serving = ServingMount { inner: Arc::clone(&inner), dispatch, watcher, not_inherited };
+        serving.start(session).map_err(|error| failed("no thread", &error))?;
+        mem::forget(mounted);
+        Ok(Self { inner })
     }
 
     /// The mount point, absolute.
     pub fn path(&self) -> &Path {
-        &self.config.mountpoint
+        &self.inner.point
+    }
+
+    /// The settings, with the file system's own read-only state applied.
+    pub fn config(&self) -> &MountConfig {
+        &self.inner.config
     }
 
     /// Whether the mount is still served.
     pub fn is_alive(&self) -> bool {
-        false
+        self.inner.is_own_process() && !*self.inner.ended.lock()
     }
 
     /// Waits until the mount has ended, by whomever; `false` when `timeout` passed first.
     pub fn wait(&self, timeout: Option<Duration>) -> bool {
-        let _ = timeout;
-        true
+        self.inner.wait(timeout)
     }
 
     /// Unmounts if the mount is still ours, detaching it when busy, and waits for the
     /// serving threads. Idempotent.
+    ///
+    /// Files that are open keep working for [`MountConfig::unmount_grace`]; then the
+    /// connection is aborted. From inside a callback this only detaches: the callback
+    /// cannot wait for itself. In a forked child it does nothing.
     pub fn unmount(&self) -> io::Result<()> {
-        Ok(())
+        self.inner.unmount()
     }
 
     /// Ends the connection at once: every request in flight and to come fails.
-    pub fn abort(&self) {}
+    pub fn abort(&self) {
+        self.inner.abort();
+    }
 
     /// Sends invalidations to the kernel.
     pub fn notifier(&self) -> Notifier {
-        Notifier {}
+        Notifier::new(Arc::clone(&self.inner.connection.notifications))
+    }
+
+    /// What was served so far.
+    pub fn statistics(&self) -> Statistics {
+        self.inner.connection.statistics()
     }
 }
 
-/// Sends notifications to the kernel from a thread of its own, so that callers hold no
-/// request while the kernel takes its locks.
-#[derive(Clone, Debug)]
-pub struct Notifier {}
-
-impl Notifier {
-    /// Drops cached attributes and the pages `[offset, offset + length)`; length 0: to the end.
-    pub fn invalidate_inode(&self, inode: Inode, offset: i64, length: i64) {
-        let _ = (inode, offset, length);
+impl Inner {
+    fn is_own_process(&self) -> bool {
+        self.process == std::process::id()
     }
 
-    /// Drops the cached name.
-    pub fn invalidate_entry(&self, parent: Inode, name: &OsStr) {
-        let _ = (parent, name);
+    fn wait(&self, timeout: Option<Duration>) -> bool {
+        if !self.is_own_process() {
+            return true;
+        }
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut ended = self.ended.lock();
+        while !*ended {
+            match deadline {
+                None => self.changed.wait(&mut ended),
+                Some(deadline) => {
+                    if self.changed.wait_until(&mut ended, deadline).timed_out() {
+                        return *ended;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    fn unmount(&self) -> io::Result<()> {
+        if !self.is_own_process() || *self.ended.lock() {
+            return Ok(());
+        }
+        self.detach()?;
+        if Serving::here() || self.wait(Some(self.config.unmount_grace)) {
+            return Ok(());
+        }
+        log::info!("{} is still in use: its connection is aborted", self.point.display());
+        self.abort();
+        if self.wait(Some(LAST_CALLBACKS)) {
+            return Ok(());
+        }
+        let stuck: Vec<_> =
+            self.connection.in_flight.pending().map(|request| request.kind.name()).collect();
+        Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!(
+                "{} is unmounted, but its server still runs: {}",
+                self.point.display(),
+                if stuck.is_empty() {
+                    "a callback does not return".into()
+                } else {
+                    stuck.join(", ")
+                }
+            ),
+        ))
+    }
+
+    /// Takes the mount from its path if it is there. What somebody else mounted over it,
+    /// or in its place, is left alone.
+    fn detach(&self) -> io::Result<()> {
+        let _one_at_a_time = self.unmounting.lock();
+        if !mounting::is_on_top(&self.point, self.id)? {
+            return Ok(());
+        }
+        match mounting::detach(&self.point) {
+            // somebody else was quicker
+            Err(_) if !mounting::is_on_top(&self.point, self.id)? => Ok(()),
+            other => other,
+        }
+    }
+
+    fn abort(&self) {
+        if self.is_own_process()
+            && !*self.ended.lock()
+            && let Err(error) = mounting::abort(self.id)
+        {
+            log::warn!("the connection of {} cannot be aborted: {error}", self.point.display());
+        }
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        if !self.inner.is_own_process() {
+            // the parent's threads and locks are not here: touch nothing
+            mem::forget(Arc::clone(&self.inner));
+            return;
+        }
+        if let Err(error) = self.unmount() {
+            log::warn!("{error}");
+        }
+    }
+}
+
+impl fmt::Debug for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mount").field("path", &self.inner.point).finish_non_exhaustive()
+    }
+}
+
+/// What lives as long as the session, in the hands of the thread that waits for its end.
+struct ServingMount {
+    inner: Arc<Inner>,
+    dispatch: Arc<dyn Dispatch>,
+    watcher: Option<Watcher>,
+    not_inherited: [NotInherited; 2],
+}
+
+impl ServingMount {
+    fn start(self, session: Session<FuserTransport>) -> io::Result<()> {
+        let inner = &self.inner;
+        let sweeper = sweeper::spawn(&inner.connection, &self.dispatch, &inner.config)?;
+        let sender = notifier::spawn(&inner.connection.notifications, session.notifier())?;
+        let connection = Arc::clone(&inner.connection);
+        let session_thread = move || {
+            let outcome = session.run();
+            self.inner.connection.sweeper.stop();
+            self.inner.connection.notifications.close();
+            for thread in [sweeper, sender] {
+                if thread.join().is_err() {
+                    log::error!("a thread of {} panicked", self.inner.point.display());
+                }
+            }
+            self.end(outcome);
+        };
+        thread::Builder::new()
+            .name("fusesg-session".into())
+            .spawn(session_thread)
+            .map(drop)
+            .inspect_err(|_| {
+                connection.sweeper.stop();
+                connection.notifications.close();
+            })
+    }
+
+    /// Takes everything down.
+    fn end(self, outcome: io::Result<()>) {
+        let Self { inner, dispatch, watcher, not_inherited } = self;
+        match outcome {
+            // fuser takes an abort for an error
+            Err(error) if error.raw_os_error() != Some(libc::ECONNABORTED) => {
+                log::error!("serving {} ended: {error}", inner.point.display());
+            }
+            _ => {}
+        }
+        // an aborted connection leaves a mount that answers nothing
+        if let Err(error) = inner.detach() {
+            log::warn!("{} cannot be unmounted: {error}", inner.point.display());
+        }
+        if catch_unwind(AssertUnwindSafe(|| dispatch.destroy())).is_err() {
+            log::error!("destroy of the file system at {} panicked", inner.point.display());
+        }
+        drop(dispatch);
+        inner.connection.passthrough.clear();
+        drop(not_inherited);
+        inner.connection.own_reply.close();
+        if let Some(watcher) = watcher {
+            watcher.dismiss();
+        }
+        *inner.ended.lock() = true;
+        inner.changed.notify_all();
+    }
+}
+
+/// Takes a mount away that could not be brought into service.
+struct UnmountOnDrop<'a> {
+    point: &'a Path,
+    id: MountId,
+}
+
+impl Drop for UnmountOnDrop<'_> {
+    fn drop(&mut self) {
+        if matches!(mounting::is_on_top(self.point, self.id), Ok(true))
+            && let Err(error) = mounting::detach(self.point)
+        {
+            log::warn!("{} cannot be unmounted: {error}", self.point.display());
+        }
     }
 }

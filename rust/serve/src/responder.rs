@@ -1,32 +1,76 @@
 //! The obligation to answer one request, exactly once.
 
-use fusesg_fs::{DirectoryEntry, DirectorySink, OperationKind, Reply, Result, Unique};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fusesg_fs::{
+    DirectoryEntry, DirectorySink, Errno, Inode, OperationKind, Reply, Result, Unique,
+};
 
 use crate::Delivery;
+use crate::connection::Connection;
+use crate::data_reply::Body;
+use crate::fuser_transport::FuserReply;
+use crate::in_flight::Ticket;
+use crate::own_reply::expecting_failure;
+use crate::trace;
+
+/// How much the request asked for, in the operation's own unit (bytes, or nothing).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wanted(pub(crate) u32);
 
 /// Answers one request. Dropped without an answer, it answers EIO.
 ///
 /// For READDIR and READDIRPLUS it is also the sink of the entries; answer with
-/// [`Reply::Done`] once they are in.
+/// [`Reply::Done`] once they are in. It may be sent to another thread and outlive the
+/// mount; its answer then goes nowhere.
 #[derive(Debug)]
 pub struct Responder {
+    connection: Arc<Connection>,
     unique: Unique,
     kind: OperationKind,
+    inode: Inode,
+    ticket: Ticket,
+    wanted: Wanted,
+    /// The operation's arguments, if the mount is traced.
+    trace: Option<Box<str>>,
+    /// Why the listing cannot be sent.
+    bad_listing: Option<Errno>,
+    /// Until answered: the transport's way back.
+    reply: Option<FuserReply>,
 }
 
 /// Tells whether a request was answered without its callback because the caller was killed
 /// or the deadline passed. Cheap to clone and to ask.
 #[derive(Clone, Debug)]
-pub struct Cancellation;
+pub struct Cancellation {
+    connection: Arc<Connection>,
+    unique: Unique,
+    ticket: Ticket,
+}
 
 impl Cancellation {
-    /// Whether the callback's answer is no longer wanted.
+    /// Whether the callback's answer is no longer wanted. Meaningful until it is given.
     pub fn is_cancelled(&self) -> bool {
-        false
+        self.connection.in_flight.is_cancelled(self.ticket, self.unique)
     }
 }
 
 impl Responder {
+    pub(crate) fn new(
+        connection: Arc<Connection>,
+        unique: Unique,
+        kind: OperationKind,
+        inode: Inode,
+        ticket: Ticket,
+        wanted: Wanted,
+        trace: Option<Box<str>>,
+        reply: FuserReply,
+    ) -> Self {
+        let reply = Some(reply);
+        Self { connection, unique, kind, inode, ticket, wanted, trace, bad_listing: None, reply }
+    }
+
     /// The request.
     pub fn unique(&self) -> Unique {
         self.unique
@@ -39,20 +83,184 @@ impl Responder {
 
     /// A flag that turns true when the answer is no longer wanted.
     pub fn cancellation(&self) -> Cancellation {
-        Cancellation
+        Cancellation {
+            connection: Arc::clone(&self.connection),
+            unique: self.unique,
+            ticket: self.ticket,
+        }
     }
 
     /// Sends the answer. A reply of a kind that does not answer the operation, or data
     /// longer than asked for, is answered EIO and logged.
-    pub fn answer(self, result: Result<Reply>) -> Delivery {
-        let _ = result;
-        Delivery::Sent
+    pub fn answer(mut self, result: Result<Reply>) -> Delivery {
+        self.finish(result)
+    }
+
+    fn finish(&mut self, result: Result<Reply>) -> Delivery {
+        let Some(transport) = self.reply.take() else { return Delivery::Dropped };
+        let result = self.check(result);
+        // bytes are fetched before the right to answer is taken: a slow source must not
+        // keep a killed caller waiting
+        let (result, body) = match result {
+            Ok(Reply::Data(list)) => match Body::fetch(&list, &self.connection.pool) {
+                Ok(body) => (Ok(Reply::Data(list)), body),
+                Err(errno) => (Err(errno), Body::Empty),
+            },
+            other => (other, Body::Empty),
+        };
+        let claimed = self.connection.in_flight.claim(self.ticket, self.unique);
+        let (failed, bytes) = (result.is_err(), moved_bytes(&result, &body));
+        let text = self.trace.as_ref().map(|_| trace::answer(&result));
+        if claimed {
+            transport.send(&self.connection, self.unique, self.inode, result, &body);
+        } else {
+            expecting_failure(|| transport.discard());
+        }
+        self.close(failed || !claimed, bytes, text);
+        if claimed { Delivery::Sent } else { Delivery::Dropped }
+    }
+
+    /// Leaves the table; counts and traces the answer.
+    fn close(&self, failed: bool, bytes: u64, text: Option<String>) {
+        let connection = &*self.connection;
+        let nanoseconds = connection.in_flight.now().saturating_sub(self.ticket.started);
+        connection.in_flight.end(self.ticket);
+        connection.metrics.record(self.kind, nanoseconds, failed, bytes);
+        if let (Some(arguments), Some(text)) = (&self.trace, text) {
+            let time = Duration::from_nanos(nanoseconds);
+            trace::log(self.unique, self.kind, arguments, &text, time);
+        }
+    }
+
+    /// The answer, or EIO where it is not one to this operation.
+    fn check(&self, result: Result<Reply>) -> Result<Reply> {
+        if let Some(errno) = self.bad_listing {
+            return Err(errno);
+        }
+        let reply = match result {
+            // the same statement as an entry without inode, and cached like it
+            Err(Errno::ENOENT)
+                if self.kind == OperationKind::Lookup
+                    && !self.connection.negative_timeout.is_zero() =>
+            {
+                return Ok(Reply::Entry(crate::fuser_transport::no_entry()));
+            }
+            other => other?,
+        };
+        if !answers(self.kind, &reply) {
+            return Err(self.refuse(&format!("{} is no answer to it", name(&reply))));
+        }
+        let wanted = u64::from(self.wanted.0);
+        match &reply {
+            Reply::Data(list) if list.len() > wanted => {
+                Err(self.refuse(&format!("{} bytes, {wanted} were asked for", list.len())))
+            }
+            Reply::Written(bytes) if u64::from(*bytes) > wanted => {
+                Err(self.refuse(&format!("{bytes} bytes taken, {wanted} were given")))
+            }
+            Reply::Ioctl { data, .. } if data.len() as u64 > wanted => {
+                Err(self.refuse(&format!("{} bytes, {wanted} have room", data.len())))
+            }
+            Reply::Xattr(value) if wanted != 0 && value.len() as u64 > wanted => Err(Errno::ERANGE),
+            Reply::Xattr(value) if wanted == 0 => match u32::try_from(value.len()) {
+                Ok(length) => Ok(Reply::Written(length)),
+                Err(_) => Err(Errno::E2BIG),
+            },
+            Reply::Entry(entry) | Reply::Created(entry, _)
+                if entry.attributes.inode == Inode(0) && self.kind != OperationKind::Lookup =>
+            {
+                Err(self.refuse("an entry without inode"))
+            }
+            Reply::Entry(entry) | Reply::Created(entry, _)
+                if entry.attributes.inode == Inode::ROOT =>
+            {
+                Err(self.refuse("inode 1, which is the root's"))
+            }
+            _ => Ok(reply),
+        }
+    }
+
+    fn refuse(&self, why: &str) -> Errno {
+        log::error!("{} of inode {} was answered with {why}; EIO instead", self.kind, self.inode);
+        Errno::EIO
     }
 }
 
 impl DirectorySink for Responder {
     fn add(&mut self, entry: &DirectoryEntry<'_>) -> bool {
-        let _ = entry;
-        false
+        let name = entry.name.as_encoded_bytes();
+        if name.is_empty() || name.iter().any(|byte| matches!(byte, 0 | b'/')) {
+            self.bad_listing = Some(self.refuse(&format!("the impossible name {:?}", entry.name)));
+            return false;
+        }
+        let Some(reply) = &mut self.reply else { return false };
+        reply.add_entry(&self.connection, entry)
     }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if self.reply.is_some() {
+            log::error!("{} of inode {} was never answered; EIO instead", self.kind, self.inode);
+            let _ = self.finish(Err(Errno::EIO));
+        }
+    }
+}
+
+/// Bytes that count as moved.
+fn moved_bytes(result: &Result<Reply>, body: &Body) -> u64 {
+    match result {
+        Ok(Reply::Data(_)) => body.bytes().len() as u64,
+        Ok(Reply::Written(bytes)) => u64::from(*bytes),
+        Ok(Reply::Xattr(value)) => value.len() as u64,
+        _ => 0,
+    }
+}
+
+/// Whether a reply of this kind answers the operation.
+fn answers(kind: OperationKind, reply: &Reply) -> bool {
+    use OperationKind as Kind;
+    match reply {
+        Reply::Done => matches!(
+            kind,
+            Kind::Unlink
+                | Kind::Rmdir
+                | Kind::Rename
+                | Kind::Release
+                | Kind::Fsync
+                | Kind::Setxattr
+                | Kind::Removexattr
+                | Kind::Flush
+                | Kind::Readdir
+                | Kind::Readdirplus
+                | Kind::Releasedir
+                | Kind::Fsyncdir
+                | Kind::Setlk
+                | Kind::Access
+                | Kind::Fallocate
+        ),
+        Reply::Entry(_) => {
+            matches!(kind, Kind::Lookup | Kind::Mknod | Kind::Mkdir | Kind::Symlink | Kind::Link)
+        }
+        Reply::Created(..) => kind == Kind::Create,
+        Reply::Attributes(_) => matches!(kind, Kind::Getattr | Kind::Setattr),
+        Reply::Target(_) => kind == Kind::Readlink,
+        Reply::Opened(_) => matches!(kind, Kind::Open | Kind::Opendir),
+        Reply::Data(_) => kind == Kind::Read,
+        Reply::Written(_) => matches!(kind, Kind::Write | Kind::CopyFileRange),
+        Reply::Statistics(_) => kind == Kind::Statfs,
+        Reply::Xattr(_) => matches!(kind, Kind::Getxattr | Kind::Listxattr),
+        Reply::Lock(_) => kind == Kind::Getlk,
+        Reply::Block(_) => kind == Kind::Bmap,
+        Reply::Ioctl { .. } => kind == Kind::Ioctl,
+        Reply::Events(_) => kind == Kind::Poll,
+        Reply::Offset(_) => kind == Kind::Lseek,
+    }
+}
+
+/// The reply's variant, for the log.
+fn name(reply: &Reply) -> String {
+    let debug = format!("{reply:?}");
+    let end = debug.find(|c: char| !c.is_alphanumeric()).unwrap_or(debug.len());
+    debug[..end].to_owned()
 }

@@ -1,0 +1,152 @@
+//! Directory listings.
+//!
+//! fuser's READDIRPLUS buffer says when the kernel's buffer is full, but it cannot hold an
+//! entry that has a `d_ino` and no lookup, and it knows one timeout for entry and
+//! attributes. So the message is written here as well, and where it differs from fuser's
+//! it is sent by [`OwnReply`](crate::own_reply::OwnReply).
+
+use fuser::{Errno as FuserErrno, Generation, INodeNo, ReplyDirectory, ReplyDirectoryPlus};
+use fusesg_fs::{Attributes, DirectoryEntry, Entry, Unique};
+
+use super::attributes::{file_attr, file_type};
+use super::reply::{no_entry, timeouts};
+use crate::connection::Connection;
+use crate::own_reply::expecting_failure;
+
+/// READDIR.
+#[derive(Debug)]
+pub(crate) struct PlainListing(pub(super) ReplyDirectory);
+
+impl PlainListing {
+    pub(super) fn add(&mut self, entry: &DirectoryEntry<'_>) -> bool {
+        let inode = INodeNo(entry.inode.0);
+        !self.0.add(inode, entry.next_offset, file_type(entry.kind), entry.name)
+    }
+
+    pub(super) fn send(self) {
+        self.0.ok();
+    }
+
+    pub(super) fn error(self, errno: FuserErrno) {
+        self.0.error(errno);
+    }
+}
+
+/// READDIRPLUS.
+#[derive(Debug)]
+pub(crate) struct PlusListing {
+    reply: ReplyDirectoryPlus,
+    message: Vec<u8>,
+    /// The message says something that fuser's cannot.
+    own: bool,
+}
+
+impl PlusListing {
+    pub(super) fn new(reply: ReplyDirectoryPlus) -> Self {
+        Self { reply, message: Vec::new(), own: false }
+    }
+
+    pub(super) fn add(&mut self, connection: &Connection, entry: &DirectoryEntry<'_>) -> bool {
+        // `.` and `..` carry attributes but no lookup: the kernel neither counts nor uses them
+        let dots = entry.name == "." || entry.name == "..";
+        let described = entry.entry.filter(|_| !dots);
+        let named = Entry {
+            attributes: Attributes {
+                inode: entry.inode,
+                kind: entry.kind,
+                ..no_entry().attributes
+            },
+            ..no_entry()
+        };
+        let shown = described.unwrap_or(&named);
+        let (attribute_timeout, entry_timeout) = timeouts(connection, shown);
+        let full = self.reply.add(
+            INodeNo(entry.inode.0),
+            entry.next_offset,
+            entry.name,
+            &entry_timeout,
+            &file_attr(&shown.attributes),
+            Generation(shown.generation),
+        );
+        if full {
+            return false;
+        }
+        self.own |= match described {
+            Some(described) => {
+                attribute_timeout != entry_timeout
+                    || described.attributes.inode != entry.inode
+                    || described.attributes.kind != entry.kind
+            }
+            None => !dots,
+        };
+        let start = self.message.len();
+        encode_entry(&mut self.message, connection, described);
+        self.message.extend_from_slice(&entry.inode.0.to_ne_bytes());
+        self.message.extend_from_slice(&entry.next_offset.to_ne_bytes());
+        let name = entry.name.as_encoded_bytes();
+        let name_length = u32::try_from(name.len()).expect("the entry fitted the buffer");
+        self.message.extend_from_slice(&name_length.to_ne_bytes());
+        self.message.extend_from_slice(&(entry.kind.mode() >> 12).to_ne_bytes());
+        self.message.extend_from_slice(name);
+        let padded = (self.message.len() - start).next_multiple_of(8);
+        self.message.resize(start + padded, 0);
+        true
+    }
+
+    pub(super) fn send(self, connection: &Connection, unique: Unique) {
+        if !self.own {
+            return self.reply.ok();
+        }
+        match connection.own_reply.data(unique, &self.message) {
+            Ok(()) => expecting_failure(|| self.reply.error(FuserErrno::EIO)),
+            Err(error) => {
+                log::error!("a listing could not be sent ({error}); EIO instead");
+                self.reply.error(FuserErrno::EIO);
+            }
+        }
+    }
+
+    pub(super) fn error(self, errno: FuserErrno) {
+        self.reply.error(errno);
+    }
+}
+
+/// `struct fuse_entry_out`, 128 bytes; all zero for a name without a lookup.
+fn encode_entry(message: &mut Vec<u8>, connection: &Connection, entry: Option<&Entry>) {
+    let Some(entry) = entry else {
+        message.resize(message.len() + 128, 0);
+        return;
+    };
+    let (attribute_timeout, entry_timeout) = timeouts(connection, entry);
+    let attributes = &entry.attributes;
+    let mut long = |value: u64| message.extend_from_slice(&value.to_ne_bytes());
+    long(attributes.inode.0);
+    long(entry.generation);
+    long(entry_timeout.as_secs());
+    long(attribute_timeout.as_secs());
+    message.extend_from_slice(&entry_timeout.subsec_nanos().to_ne_bytes());
+    message.extend_from_slice(&attribute_timeout.subsec_nanos().to_ne_bytes());
+    let mut long = |value: u64| message.extend_from_slice(&value.to_ne_bytes());
+    long(attributes.inode.0);
+    long(attributes.size);
+    long(attributes.blocks);
+    let times = [attributes.atime, attributes.mtime, attributes.ctime];
+    for time in times {
+        message.extend_from_slice(&time.seconds.to_ne_bytes());
+    }
+    for time in times {
+        message.extend_from_slice(&time.nanoseconds.to_ne_bytes());
+    }
+    let words = [
+        attributes.mode(),
+        attributes.links,
+        attributes.uid,
+        attributes.gid,
+        attributes.rdev,
+        attributes.block_size,
+        0,
+    ];
+    for word in words {
+        message.extend_from_slice(&word.to_ne_bytes());
+    }
+}

@@ -1,0 +1,318 @@
+//! Which requests are being served: who asked, since when, and who may answer.
+//!
+//! A table of atomics: beginning and ending a request is two read-modify-writes on a
+//! cache line that usually belongs to the serving thread alone; nothing is allocated
+//! and nothing is locked. A responder may end its request on any thread.
+//!
+//! The table also decides who answers. A slot's state holds the request's number and a
+//! phase; the callback's answer and the [sweeper](crate::sweeper) each try to move it
+//! from pending, and exactly one of them succeeds. Request numbers are never reused
+//! while a mount lives, so a late attempt can never hit the slot's next request.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use fusesg_fs::{OperationKind, Unique};
+
+const SLOTS_PER_CHUNK: usize = 64;
+/// 64 times this many requests are tracked at the same time; more are served untracked.
+const CHUNKS: usize = 512;
+/// Threads start looking for a free slot in chunks of their own, up to this many.
+const HOME_CHUNKS: usize = 8;
+
+/// The requests being served by one mount.
+pub(crate) struct InFlight {
+    epoch: Instant,
+    chunks: Box<[OnceLock<Box<Chunk>>; CHUNKS]>,
+    /// Chunks that were ever used are below this index.
+    used: AtomicUsize,
+}
+
+/// Aligned to two cache lines: the CPU prefetches lines in pairs.
+#[repr(align(128))]
+struct Chunk {
+    occupied: AtomicU64,
+    slots: [Slot; SLOTS_PER_CHUNK],
+}
+
+struct Slot {
+    /// `unique << 2 | phase`, 0 while the slot is free.
+    state: AtomicU64,
+    /// Nanoseconds since the table's epoch.
+    started: AtomicU64,
+    /// `kind << 32 | pid`
+    caller: AtomicU64,
+    reported_slow: AtomicBool,
+}
+
+impl Slot {
+    const FREE: Self = Self {
+        state: AtomicU64::new(0),
+        started: AtomicU64::new(0),
+        caller: AtomicU64::new(0),
+        reported_slow: AtomicBool::new(false),
+    };
+}
+
+const PENDING: u64 = 0;
+const ANSWERED: u64 = 1;
+const CANCELLED: u64 = 2;
+
+fn state(unique: Unique, phase: u64) -> u64 {
+    unique.0 << 2 | phase
+}
+
+/// A place in the table; `None` inside when the table was full.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    index: Option<u32>,
+    /// Nanoseconds since the table's epoch.
+    pub(crate) started: u64,
+}
+
+/// A request as the sweeper sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pending {
+    pub(crate) ticket: Ticket,
+    pub(crate) unique: Unique,
+    pub(crate) kind: OperationKind,
+    pub(crate) pid: u32,
+    pub(crate) age: Duration,
+}
+
+impl InFlight {
+    pub(crate) fn new() -> Self {
+        Self {
+            epoch: Instant::now(),
+            chunks: Box::new([const { OnceLock::new() }; CHUNKS]),
+            used: AtomicUsize::new(0),
+        }
+    }
+
+    /// Nanoseconds since the table's epoch.
+    pub(crate) fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Enters a request.
+    pub(crate) fn begin(&self, unique: Unique, kind: OperationKind, pid: u32) -> Ticket {
+        let started = self.now();
+        let home = thread_number() % HOME_CHUNKS;
+        for distance in 0..CHUNKS {
+            let chunk_index = (home + distance) % CHUNKS;
+            let chunk = self.chunk(chunk_index);
+            let Some(slot_index) = chunk.acquire() else { continue };
+            let slot = &chunk.slots[slot_index];
+            slot.started.store(started, Ordering::Relaxed);
+            slot.caller.store((kind as u64) << 32 | u64::from(pid), Ordering::Relaxed);
+            slot.reported_slow.store(false, Ordering::Relaxed);
+            slot.state.store(state(unique, PENDING), Ordering::Release);
+            let index = u32::try_from(chunk_index * SLOTS_PER_CHUNK + slot_index).ok();
+            return Ticket { index, started };
+        }
+        Ticket { index: None, started }
+    }
+
+    /// Takes the right to answer for the callback; `false` if the request was answered
+    /// without it.
+    pub(crate) fn claim(&self, ticket: Ticket, unique: Unique) -> bool {
+        self.move_on(ticket, unique, ANSWERED)
+    }
+
+    /// Takes the right to answer for the sweeper.
+    pub(crate) fn cancel(&self, ticket: Ticket, unique: Unique) -> bool {
+        ticket.index.is_some() && self.move_on(ticket, unique, CANCELLED)
+    }
+
+    fn move_on(&self, ticket: Ticket, unique: Unique, phase: u64) -> bool {
+        self.slot(ticket).is_none_or(|slot| {
+            slot.state
+                .compare_exchange(
+                    state(unique, PENDING),
+                    state(unique, phase),
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                )
+                .is_ok()
+        })
+    }
+
+    /// Whether the sweeper answered.
+    pub(crate) fn is_cancelled(&self, ticket: Ticket, unique: Unique) -> bool {
+        self.slot(ticket)
+            .is_some_and(|slot| slot.state.load(Ordering::Acquire) == state(unique, CANCELLED))
+    }
+
+    /// Whether this is the first time the request is reported as slow.
+    pub(crate) fn report_slow_once(&self, ticket: Ticket) -> bool {
+        self.slot(ticket).is_some_and(|slot| !slot.reported_slow.swap(true, Ordering::Relaxed))
+    }
+
+    /// Removes a request.
+    pub(crate) fn end(&self, ticket: Ticket) {
+        if let Some(index) = ticket.index
+            && let Some(chunk) = self.chunks[index as usize / SLOTS_PER_CHUNK].get()
+        {
+            let slot_index = index as usize % SLOTS_PER_CHUNK;
+            chunk.slots[slot_index].state.store(0, Ordering::Release);
+            chunk.occupied.fetch_and(!(1 << slot_index), Ordering::Release);
+        }
+    }
+
+    /// Requests being served now.
+    pub(crate) fn count(&self) -> usize {
+        self.used_chunks().map(|(_, chunk)| chunk.occupied().count_ones() as usize).sum()
+    }
+
+    /// Whether no request is being served.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.used_chunks().all(|(_, chunk)| chunk.occupied() == 0)
+    }
+
+    /// The requests that nobody has answered yet, a snapshot.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = Pending> {
+        let now = self.now();
+        self.used_chunks().flat_map(move |(chunk_index, chunk)| {
+            let occupied = chunk.occupied();
+            (0..SLOTS_PER_CHUNK).filter(move |slot| occupied & (1 << slot) != 0).filter_map(
+                move |slot_index| chunk.slots[slot_index].read(chunk_index, slot_index, now),
+            )
+        })
+    }
+
+    fn used_chunks(&self) -> impl Iterator<Item = (usize, &Chunk)> {
+        let used = self.used.load(Ordering::SeqCst);
+        self.chunks[..used].iter().enumerate().filter_map(|(i, chunk)| Some((i, &**chunk.get()?)))
+    }
+
+    fn chunk(&self, index: usize) -> &Chunk {
+        self.chunks[index].get_or_init(|| {
+            self.used.fetch_max(index + 1, Ordering::SeqCst);
+            Box::new(Chunk {
+                occupied: AtomicU64::new(0),
+                slots: [const { Slot::FREE }; SLOTS_PER_CHUNK],
+            })
+        })
+    }
+
+    fn slot(&self, ticket: Ticket) -> Option<&Slot> {
+        let index = ticket.index? as usize;
+        Some(&self.chunks[index / SLOTS_PER_CHUNK].get()?.slots[index % SLOTS_PER_CHUNK])
+    }
+}
+
+impl Chunk {
+    fn occupied(&self) -> u64 {
+        // ordered after the sweeper's own announcement that it goes to sleep, and before
+        // a request's check whether it sleeps (see sweeper.rs)
+        self.occupied.load(Ordering::SeqCst)
+    }
+
+    fn acquire(&self) -> Option<usize> {
+        loop {
+            let free = !self.occupied.load(Ordering::Relaxed);
+            if free == 0 {
+                return None;
+            }
+            let slot = free.trailing_zeros() as usize;
+            let bit = 1 << slot;
+            if self.occupied.fetch_or(bit, Ordering::SeqCst) & bit == 0 {
+                return Some(slot);
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn read(&self, chunk_index: usize, slot_index: usize, now: u64) -> Option<Pending> {
+        let before = self.state.load(Ordering::Acquire);
+        let started = self.started.load(Ordering::Acquire);
+        let caller = self.caller.load(Ordering::Acquire);
+        // another request moved in meanwhile: too young to matter
+        if before == 0 || before & 3 != PENDING || self.state.load(Ordering::Relaxed) != before {
+            return None;
+        }
+        let kind = *OperationKind::ALL.get(usize::try_from(caller >> 32).ok()?)?;
+        let index = u32::try_from(chunk_index * SLOTS_PER_CHUNK + slot_index).ok();
+        Some(Pending {
+            ticket: Ticket { index, started },
+            unique: Unique(before >> 2),
+            kind,
+            pid: u32::try_from(caller & u64::from(u32::MAX)).ok()?,
+            age: Duration::from_nanos(now.saturating_sub(started)),
+        })
+    }
+}
+
+impl fmt::Debug for InFlight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.pending()).finish()
+    }
+}
+
+/// Small numbers for threads, in order of their first request.
+pub(crate) fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    thread_local! {
+        static NUMBER: Cell<usize> = const { Cell::new(0) };
+    }
+    NUMBER.with(|number| {
+        if number.get() == 0 {
+            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        number.get()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_answer_per_request() {
+        let table = InFlight::new();
+        let ticket = table.begin(Unique(4), OperationKind::Read, 7);
+        assert_eq!(table.count(), 1);
+        assert!(table.cancel(ticket, Unique(4)));
+        assert!(!table.claim(ticket, Unique(4)));
+        assert!(table.is_cancelled(ticket, Unique(4)));
+        table.end(ticket);
+        assert!(table.is_empty());
+        let next = table.begin(Unique(6), OperationKind::Write, 7);
+        assert!(!table.cancel(ticket, Unique(4)), "an old ticket does not reach the next request");
+        assert!(table.claim(next, Unique(6)));
+    }
+
+    #[test]
+    fn pending_tells_who_asked() {
+        let table = InFlight::new();
+        let tickets: Vec<_> =
+            (1..=200).map(|n| table.begin(Unique(n * 2), OperationKind::Getattr, 33)).collect();
+        assert_eq!(table.count(), 200);
+        let mut seen: Vec<_> = table.pending().map(|pending| pending.unique.0).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (1..=200).map(|n| n * 2).collect::<Vec<_>>());
+        assert!(table.pending().all(|p| p.pid == 33 && p.kind == OperationKind::Getattr));
+        for ticket in tickets {
+            table.end(ticket);
+        }
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn a_full_table_serves_untracked() {
+        let table = InFlight::new();
+        let all = (CHUNKS * SLOTS_PER_CHUNK) as u64;
+        for number in 0..all {
+            table.begin(Unique(number + 1), OperationKind::Read, 1);
+        }
+        let extra = table.begin(Unique(all + 1), OperationKind::Read, 1);
+        assert!(!table.cancel(extra, Unique(all + 1)));
+        assert!(table.claim(extra, Unique(all + 1)));
+        table.end(extra);
+        assert_eq!(table.count() as u64, all);
+    }
+}

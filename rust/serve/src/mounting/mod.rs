@@ -1,0 +1,75 @@
+//! Making and removing mounts: by mount(2) where we may, else through fusermount3.
+
+mod abort;
+mod error;
+mod fusermount;
+mod kernel;
+mod mountinfo;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+pub(crate) use abort::abort;
+pub use error::MountError;
+pub(crate) use mountinfo::{MountId, MountInfo, topmost};
+
+use crate::{MountConfig, sys};
+
+/// A mount that nobody serves yet.
+#[derive(Debug)]
+pub(crate) struct Mounted {
+    /// The device that its requests come from.
+    pub(crate) device: OwnedFd,
+    /// Absolute, without symbolic links: as the kernel knows it.
+    pub(crate) point: PathBuf,
+    pub(crate) info: MountInfo,
+}
+
+/// Mounts a FUSE file system.
+pub(crate) fn mount(config: &MountConfig) -> Result<Mounted, MountError> {
+    let (point, root_mode) = error::examine(&config.mountpoint)?;
+    let device = match kernel::mount(config, &point, root_mode) {
+        Ok(device) => device,
+        Err(kernel::Failure::NotPermitted) => fusermount::mount(config, &point)?,
+        Err(kernel::Failure::Other(error)) => return Err(error),
+    };
+    match topmost(&point) {
+        Ok(Some(info)) if info.kind.as_encoded_bytes().starts_with(b"fuse") => {
+            Ok(Mounted { device, point, info })
+        }
+        Ok(_) => Err(MountError::new(
+            format!(
+                "{} was mounted, but another mount covers it or it was unmounted at once",
+                point.display()
+            ),
+            None,
+        )),
+        Err(error) => {
+            let _ = detach(&point);
+            Err(MountError::io("/proc/self/mountinfo cannot be read; mount /proc", &error))
+        }
+    }
+}
+
+/// Whether the mount that is seen at `point` is the one with this id.
+pub(crate) fn is_on_top(point: &Path, id: MountId) -> io::Result<bool> {
+    Ok(topmost(point)?.is_some_and(|info| info.id == id))
+}
+
+/// Unmounts what is at `point`, detaching it if it is busy. Ask
+/// [`is_on_top`] first: there is no way to name a mount by its id.
+pub(crate) fn detach(point: &Path) -> io::Result<()> {
+    let path = kernel::c_string(point.as_os_str())?;
+    let by_kernel = sys::unmount(&path, libc::UMOUNT_NOFOLLOW).or_else(|error| {
+        if error.raw_os_error() == Some(libc::EBUSY) {
+            sys::unmount(&path, libc::UMOUNT_NOFOLLOW | libc::MNT_DETACH)
+        } else {
+            Err(error)
+        }
+    });
+    match by_kernel {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => fusermount::unmount(point),
+        other => other,
+    }
+}

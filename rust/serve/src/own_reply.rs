@@ -1,0 +1,85 @@
+//! Messages that we send ourselves, past fuser, on a duplicate of the session's descriptor.
+//!
+//! The kernel finds a request by its number in the open `/dev/fuse` that the message
+//! arrives on, and duplicates share that. Once our message has answered, fuser's own
+//! reply for the same request fails with ENOENT and does nothing. This is the only file
+//! that writes to the duplicate.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, IoSlice, Write as _};
+use std::os::fd::OwnedFd;
+
+use fusesg_fs::{Errno, Unique};
+use parking_lot::RwLock;
+
+/// Bytes of `struct fuse_out_header`.
+const HEADER: usize = 16;
+
+/// The duplicate, until the session has ended.
+#[derive(Debug)]
+pub(crate) struct OwnReply(RwLock<Option<File>>);
+
+impl OwnReply {
+    /// `device` is a duplicate of the session's descriptor.
+    pub(crate) fn new(device: OwnedFd) -> Self {
+        Self(RwLock::new(Some(File::from(device))))
+    }
+
+    /// Answers a request with an error. A request that the kernel no longer knows counts
+    /// as answered.
+    pub(crate) fn error(&self, unique: Unique, errno: Errno) -> io::Result<()> {
+        self.send(unique, -errno.number(), &[])
+    }
+
+    /// Answers a request with `payload`; as [`error`](Self::error) for an unknown request.
+    pub(crate) fn data(&self, unique: Unique, payload: &[u8]) -> io::Result<()> {
+        self.send(unique, 0, payload)
+    }
+
+    fn send(&self, unique: Unique, error: i32, payload: &[u8]) -> io::Result<()> {
+        let guard = self.0.read();
+        let Some(device) = &*guard else { return Ok(()) };
+        let length = u32::try_from(HEADER + payload.len())
+            .map_err(|_| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
+        let mut header = [0; HEADER];
+        header[..4].copy_from_slice(&length.to_ne_bytes());
+        header[4..8].copy_from_slice(&error.to_ne_bytes());
+        header[8..].copy_from_slice(&unique.0.to_ne_bytes());
+        // one message is one system call: the kernel takes all of it or nothing
+        match (&mut &*device).write_vectored(&[IoSlice::new(&header), IoSlice::new(payload)]) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Closes the duplicate.
+    pub(crate) fn close(&self) {
+        self.0.write().take();
+    }
+}
+
+thread_local! {
+    static ANSWERED_BY_US: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `consume`, which uses up fuser's reply for a request that is answered already.
+/// fuser logs its failure on this thread, before it returns.
+pub(crate) fn expecting_failure<R>(consume: impl FnOnce() -> R) -> R {
+    ANSWERED_BY_US.set(true);
+    let result = consume();
+    ANSWERED_BY_US.set(false);
+    result
+}
+
+/// Whether a log record is fuser's report of something that we brought about, and so is
+/// no news to anybody. Whoever installs the logger asks this in `Log::log`.
+///
+/// Two cases, both logged by fuser 0.18.0 with target `fuser::reply` at error level while
+/// it sends: a reply for a request that we had answered ourselves, and a reply for a
+/// request that the kernel had given up (unmounted or aborted; ENOENT).
+pub fn log_record_is_expected(record: &log::Record<'_>) -> bool {
+    record.target() == "fuser::reply"
+        && (ANSWERED_BY_US.get() || record.args().to_string().ends_with("(os error 2)"))
+}
