@@ -1,4 +1,4 @@
-"""The files of the directory examples/, so that they can be used where fusesg is installed.
+"""The files of the directory examples/, for where only the package is installed.
 
 `fusesg mount fusesg.examples.tar:TarFilesystem MOUNTPOINT --set path=ARCHIVE.tar`
 

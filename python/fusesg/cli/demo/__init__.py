@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+_MEMORY = "/dev/shm"  # noqa: S108 - TemporaryDirectory makes a private one in it
 _SPACE = 1 << 30  # bytes wanted in memory for the temporary files
 
 
@@ -53,7 +54,7 @@ def run(*, quick: bool) -> int:
         print(f"\nFAILED: {len(differences)} differences in {seconds:.0f} s.")
         return 1
     print(
-        f"\nOK: everything compared equal, and nothing is left mounted; {seconds:.0f} s."
+        f"\nOK: everything compared equal, nothing is left mounted ({seconds:.0f} s)."
     )
     return 0
 
@@ -66,8 +67,8 @@ def _temporary_directory() -> Iterator[str]:
     """
     parent = None
     with contextlib.suppress(OSError):
-        if shutil.disk_usage("/dev/shm").free >= _SPACE:
-            parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        if shutil.disk_usage(_MEMORY).free >= _SPACE and os.access(_MEMORY, os.W_OK):
+            parent = _MEMORY
     with tempfile.TemporaryDirectory(prefix="fusesg-demo-", dir=parent) as directory:
         yield directory
 

@@ -1,7 +1,8 @@
 """The client of part 3, a program of its own: it must not share the server's lock.
 
-`python _client.py REQUEST`, where REQUEST is the JSON of a `Request`. Prints one line of
-JSON for each round: microseconds for each path, operation and way, in that order.
+`python _client.py REQUEST`, where REQUEST is the JSON of paths, rounds, repetitions.
+Prints one line of JSON for each round: for each path and operation the microseconds of
+each way.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """A tree that has one of everything a copy can get wrong, copied and compared."""
 
+# ruff: noqa: S103 - permissive modes are what is copied
+
 from __future__ import annotations
 
 import hashlib
