@@ -61,7 +61,7 @@ impl Passthrough {
         }
         if let Some(size) = changes.size {
             let size = i64::try_from(size).map_err(|_| Errno::EFBIG)?;
-            let _guard = self.credentials.as_caller_stripping(context)?;
+            let _guard = self.stripping_for(context, fd)?;
             match writable {
                 Some(fd) => sys::ftruncate(fd, size)?,
                 None => sys::truncate(&magic_links::path(fd), size)?,
@@ -85,17 +85,6 @@ impl Passthrough {
     pub(super) fn set_mode(&self, fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
         let permissions = mode & PERMISSIONS;
         Ok(sys::fchmodat(self.links.directory(), &magic_links::name(fd), permissions)?)
-    }
-
-    /// What the kernel does to a file that is changed by one without CAP_FSETID.
-    fn clear_set_id(&self, fd: BorrowedFd<'_>) -> Result<()> {
-        let before = u32::from(sys::statx(fd, c"")?.stx_mode);
-        let mut after = before & !libc::S_ISUID;
-        // without group-execute the bit once meant mandatory locking
-        if before & libc::S_IXGRP != 0 {
-            after &= !libc::S_ISGID;
-        }
-        if after == before { Ok(()) } else { self.set_mode(fd, after) }
     }
 
     pub(super) fn statistics(&self, inode: Inode) -> Result<FilesystemStatistics> {

@@ -48,19 +48,10 @@ impl Credentials {
         self.switch(Some((context.uid, context.gid)), self.capabilities.effective)
     }
 
-    /// Acts as the caller such that a truncate clears set-id bits, unless the caller is
-    /// root, who keeps them.
-    pub(super) fn as_caller_stripping(&self, context: &Context) -> Result<Guard<'_>> {
-        if context.uid == 0 {
-            return self.switch(None, self.capabilities.effective);
-        }
-        let effective = self.capabilities.effective & !CAP_FSETID;
-        self.switch(Some((context.uid, context.gid)), effective)
-    }
-
-    /// Acts as the daemon such that a write clears set-id bits.
-    pub(super) fn stripping(&self) -> Result<Guard<'_>> {
-        self.switch(None, self.capabilities.effective & !CAP_FSETID)
+    /// Acts as the daemon such that a change of a file's content clears set-id bits, as a
+    /// member of the file's group: a set-group-id bit without group-execute stays.
+    pub(super) fn stripping(&self, file_gid: u32) -> Result<Guard<'_>> {
+        self.switch(Some((self.uid, file_gid)), self.capabilities.effective & !CAP_FSETID)
     }
 
     fn may_switch(&self) -> bool {
@@ -154,17 +145,8 @@ mod tests {
         }
         assert_eq!(now(), before);
         {
-            let _guard = own.as_caller_stripping(&caller(1000, 1001)).unwrap();
-            assert_eq!(now(), (1000, 1001, before.2 & !CAP_FSETID));
-        }
-        assert_eq!(now(), before);
-        {
-            let _guard = own.as_caller_stripping(&caller(0, 0)).unwrap();
-            assert_eq!(now(), before, "root keeps set-id bits");
-        }
-        {
-            let _guard = own.stripping().unwrap();
-            assert_eq!(now(), (before.0, before.1, before.2 & !CAP_FSETID));
+            let _guard = own.stripping(77).unwrap();
+            assert_eq!(now(), (before.0, 77, before.2 & !CAP_FSETID));
         }
         assert_eq!(now(), before);
     }

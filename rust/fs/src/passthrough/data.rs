@@ -1,11 +1,10 @@
 //! Operations on the bytes of an open file.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use fusesg_sg::SegmentList;
 
-use super::open_files::OpenFile;
 use super::{Passthrough, sys};
 use crate::{Context, Errno, FileType, Handle, Inode, Result};
 
@@ -40,12 +39,7 @@ impl Passthrough {
         kill_suid_sgid: bool,
     ) -> Result<u32> {
         let file = self.files.get(handle)?;
-        // the backing clears the bits itself, in one step with the write
-        let _guard = if kill_suid_sgid && has_set_id(&file)? {
-            Some(self.credentials.stripping()?)
-        } else {
-            None
-        };
+        let _guard = if kill_suid_sgid { self.stripping(file.fd())? } else { None };
         let written = if file.append() && !from_cache {
             sys::append(file.fd(), data)?
         } else {
@@ -63,11 +57,7 @@ impl Passthrough {
         mode: i32,
     ) -> Result<()> {
         let file = self.files.get(handle)?;
-        let _guard = if context.uid != 0 && has_set_id(&file)? {
-            Some(self.credentials.stripping()?)
-        } else {
-            None
-        };
+        let _guard = self.stripping_for(context, file.fd())?;
         Ok(sys::fallocate(file.fd(), mode, signed(offset)?, signed(length)?)?)
     }
 
@@ -87,11 +77,7 @@ impl Passthrough {
         let (source, target) = (self.files.get(from.0)?, self.files.get(to.0)?);
         let flags = u32::try_from(flags).map_err(|_| Errno::EINVAL)?;
         let length = usize::try_from(length.min(COPY_MAX)).map_err(|_| Errno::EINVAL)?;
-        let _guard = if context.uid != 0 && has_set_id(&target)? {
-            Some(self.credentials.stripping()?)
-        } else {
-            None
-        };
+        let _guard = self.stripping_for(context, target.fd())?;
         let (from_offset, to_offset) = (signed(from.1)?, signed(to.1)?);
         let copied =
             sys::copy_file_range(source.fd(), from_offset, target.fd(), to_offset, length, flags);
@@ -132,12 +118,6 @@ impl Passthrough {
         }
         control(self.files.get(handle)?.fd(), command, data, out_size)
     }
-}
-
-/// Whether a change of the content has bits to clear.
-fn has_set_id(file: &OpenFile) -> Result<bool> {
-    let mode = u32::from(sys::statx(file.fd().as_fd(), c"")?.stx_mode);
-    Ok(mode & (libc::S_ISUID | libc::S_ISGID) != 0)
 }
 
 fn control(fd: BorrowedFd<'_>, command: u32, data: &[u8], out_size: u32) -> Result<(i32, Vec<u8>)> {

@@ -13,7 +13,8 @@
 //! | inode numbers: the backing's own wherever possible | `inode_numbers.rs` |
 //! | descriptors or file handles that keep inodes, the budget | `anchor.rs` |
 //! | numbers of open files and directories | `handle_table.rs` |
-//! | whose name the thread acts in; who clears set-id bits | `credentials.rs` |
+//! | whose name the thread acts in | `credentials.rs` |
+//! | who clears set-user-id and set-group-id, and when | `privileges.rs` |
 //! | lookup, create, rename, link, remove | `names.rs` |
 //! | what a created inode's mode becomes: umask and default ACLs | `creation_mode.rs` |
 //! | getattr, setattr, statfs | `attributes.rs` |
@@ -44,6 +45,7 @@ mod magic_links;
 mod names;
 mod open_files;
 mod operations;
+mod privileges;
 mod sys;
 mod xattr;
 

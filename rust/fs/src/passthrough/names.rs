@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::attributes::{attributes, decode_device, identity, kind};
 use super::{Passthrough, magic_links, sys};
-use crate::{Context, Entry, Errno, Inode, RenameFlags, Result};
+use crate::{Context, Entry, Errno, FileType, Inode, RenameFlags, Result};
 
 /// Flags to name an inode without opening it.
 const NAME_ONLY: i32 = libc::O_PATH | libc::O_NOFOLLOW;
@@ -146,6 +146,9 @@ impl Passthrough {
 
     pub(super) fn link_target(&self, inode: Inode) -> Result<Vec<u8>> {
         let node = self.inodes.get(inode)?;
+        if node.kind != FileType::SymbolicLink {
+            return Err(Errno::EINVAL);
+        }
         Ok(sys::readlinkat(self.inodes.open(&node)?.as_fd())?)
     }
 

@@ -59,7 +59,7 @@ impl Passthrough {
         let fd = if flags & libc::O_TRUNC == 0 {
             self.open_backing(path.as_fd(), flags)?
         } else {
-            let _guard = self.credentials.as_caller_stripping(context)?;
+            let _guard = self.stripping_for(context, path.as_fd())?;
             self.open_backing(path.as_fd(), flags)?
         };
         self.opened(&node, path.as_fd(), fd, flags)
