@@ -229,7 +229,7 @@ fn set(attributes: &mut Attributes, name: &str, value: &Bound<'_, PyAny>) -> PyR
         "mtime_ns" => attributes.mtime = timestamp(name, value)?,
         "ctime_ns" => attributes.ctime = timestamp(name, value)?,
         _ => {
-            return Err(PyTypeError::new_err(format!("Attributes has no field {name:?}")));
+            return Err(PyTypeError::new_err(format!("Attributes has no field '{name}'")));
         }
     }
     Ok(())

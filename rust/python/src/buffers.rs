@@ -12,6 +12,7 @@
 //! and new bytes, as with any `write(2)` from a shared buffer. The memory itself cannot go away
 //! nor move: the export forbids resizing.
 
+use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
@@ -39,8 +40,9 @@ pub(crate) fn share(object: &Bound<'_, PyAny>) -> PyResult<Option<Bytes>> {
         if data.len() <= COPIED_BELOW {
             return Ok(Some(Bytes::copy_from_slice(data)));
         }
-        let keeper = object.clone().unbind();
-        return Ok(Some(borrowed(data.as_ptr(), data.len(), keeper)));
+        let keeper = object.clone().into_any().unbind();
+        let (start, length) = (data.as_ptr(), data.len());
+        return Ok(Some(Bytes::from_owner(Borrowed { start, length, keeper: Some(keeper) })));
     }
     let view = match PyMemoryView::from(object) {
         Ok(view) => view,
@@ -59,12 +61,14 @@ pub(crate) fn share(object: &Bound<'_, PyAny>) -> PyResult<Option<Bytes>> {
         return Ok(Some(Bytes::new()));
     }
     // the memoryview, known to nobody else, goes on holding the exporter's memory
-    let shared = borrowed(start, length, view.into_any().unbind());
-    Ok(Some(if length <= COPIED_BELOW { Bytes::copy_from_slice(&shared) } else { shared }))
-}
-
-fn borrowed(start: *const u8, length: usize, keeper: Py<PyAny>) -> Bytes {
-    Bytes::from_owner(Borrowed { start, length, keeper: Some(keeper) })
+    let keeper = view.into_any().unbind();
+    let borrowed = Borrowed { start, length, keeper: Some(keeper) };
+    if length > COPIED_BELOW {
+        return Ok(Some(Bytes::from_owner(borrowed)));
+    }
+    let copy = Bytes::copy_from_slice(borrowed.as_ref());
+    drop_with_python_object(borrowed);
+    Ok(Some(copy))
 }
 
 /// Memory of a Python object, held by a reference to it.
@@ -91,16 +95,37 @@ impl AsRef<[u8]> for Borrowed {
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        // the last clone usually dies on a serving thread without the GIL
-        if let Some(keeper) = self.keeper.take() {
+        let keeper = self.keeper.take();
+        if DROPPED_BY_PYTHON.get() {
+            drop(keeper);
+        } else if let Some(keeper) = keeper {
+            // the last clone usually dies on a serving thread without the GIL
             reaper::defer(keeper);
         }
     }
 }
 
+thread_local! {
+    static DROPPED_BY_PYTHON: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Drops `value`, part of a Python object that dies on this thread, and gives back borrowed
+/// memory at once: `mmap.close()` after `del segments` works, as Python users expect.
+pub(crate) fn drop_with_python_object<T>(value: T) {
+    let before = DROPPED_BY_PYTHON.replace(true);
+    drop(value);
+    DROPPED_BY_PYTHON.set(before);
+}
+
 /// Read-only bytes owned by Rust, seen from Python through a memoryview.
 #[pyclass(frozen, module = "fusesg")]
 pub(crate) struct SharedBytes(Bytes);
+
+impl Drop for SharedBytes {
+    fn drop(&mut self) {
+        drop_with_python_object(std::mem::take(&mut self.0));
+    }
+}
 
 #[pymethods]
 impl SharedBytes {

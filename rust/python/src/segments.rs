@@ -87,6 +87,12 @@ impl PyZeros {
 #[pyclass(frozen, name = "SegmentList", module = "fusesg")]
 pub(crate) struct PySegmentList(pub(crate) SegmentList);
 
+impl Drop for PySegmentList {
+    fn drop(&mut self) {
+        buffers::drop_with_python_object(std::mem::take(&mut self.0));
+    }
+}
+
 #[pymethods]
 impl PySegmentList {
     #[new]
