@@ -7,8 +7,9 @@ import os
 import stat
 import threading
 
-import fusesg
 import pytest
+
+import fusesg
 
 FILE = stat.S_IFREG | 0o644
 DIRECTORY = stat.S_IFDIR | 0o755
@@ -127,7 +128,7 @@ class TestEntry:
 
     @pytest.mark.parametrize("timeout", [-0.1, math.nan, -math.inf])
     def test_refuses_impossible_timeouts(self, timeout):
-        with pytest.raises(ValueError, match="entry_timeout=.* is not within"):
+        with pytest.raises(ValueError, match=r"entry_timeout=.* is not within"):
             fusesg.Entry(attributes(), timeout)
 
     def test_refuses_inode_0(self):
@@ -197,7 +198,9 @@ class TestDirectoryEntry:
     )
     def test_refuses_values_out_of_range(self, arguments, message):
         with pytest.raises(ValueError, match=message):
-            fusesg.DirectoryEntry(**{"name": "a", "inode": 2, "type": FILE, **arguments})
+            fusesg.DirectoryEntry(
+                **{"name": "a", "inode": 2, "type": FILE, **arguments}
+            )
 
 
 class TestFilesystemStatistics:

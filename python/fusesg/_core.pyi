@@ -1,0 +1,810 @@
+"""The extension module: values, segments, the native Passthrough, mounts."""
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, Final, Protocol, Self, SupportsIndex, TypeAlias, final
+
+from typing_extensions import Buffer, disjoint_base
+
+from fusesg._data import Data
+
+_StrOrBytesPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+# NativeHandle or Opened; a method that overrides may have handles of its own type.
+_Handle: TypeAlias = Any
+
+__version__: Final[str]
+
+NOW: Final[Now]
+"""The time of the change, as a value for the times of `SetAttributes`."""
+
+WRITE_CACHE: Final = 1
+"""Bit of `Context.write_flags`: the data comes from the page cache."""
+
+WRITE_LOCKOWNER: Final = 2
+"""Bit of `Context.write_flags`: `Context.lock_owner` is set."""
+
+WRITE_KILL_SUIDGID: Final = 4
+"""Bit of `Context.write_flags`: the write clears set-user-id and set-group-id."""
+
+class _HasFileno(Protocol):
+    def fileno(self) -> int: ...
+
+@final
+class Context:
+    """Who asks: the last argument of every operation.
+
+    For a read or write that comes from the page cache `uid`, `gid` and `pid` mean
+    nothing: the kernel sends those on nobody's behalf.
+
+    A program makes one only to call a method by itself, for example in a test.
+
+    Args:
+        uid: User of the caller; this process' effective user by default.
+        gid: Group of the caller; this process' effective group by default.
+        pid: Thread id of the caller; this process by default.
+        umask: Permission bits the caller wants left out of what it creates.
+        lock_owner: Owner of POSIX locks.
+        open_flags: Flags of the open file.
+        write_flags: `WRITE_CACHE` and the like.
+    """
+
+    def __new__(
+        cls,
+        *,
+        uid: SupportsIndex | None = None,
+        gid: SupportsIndex | None = None,
+        pid: SupportsIndex | None = None,
+        umask: SupportsIndex | None = None,
+        lock_owner: int | None = None,
+        open_flags: int = 0,
+        write_flags: int = 0,
+    ) -> Self: ...
+    @property
+    def uid(self) -> int:
+        """Effective user of the caller."""
+    @property
+    def gid(self) -> int:
+        """Effective group of the caller."""
+    @property
+    def pid(self) -> int:
+        """Thread id of the caller; 0 for the kernel and for other pid namespaces."""
+    @property
+    def umask(self) -> int:
+        """The caller's umask where something is created, else 0.
+
+        The kernel has applied it to `mode` already, unless the file system keeps POSIX
+        ACLs (then the ACL of the directory decides).
+        """
+    @property
+    def unique(self) -> int:
+        """Number of the request, as in the trace log; 0 where there is none."""
+    @property
+    def lock_owner(self) -> int | None:
+        """Owner of POSIX locks, where the operation carries one."""
+    @property
+    def open_flags(self) -> int:
+        """Flags of the open file (`os.O_*`) in read, write and release, else 0."""
+    @property
+    def write_flags(self) -> int:
+        """`WRITE_CACHE`, `WRITE_LOCKOWNER`, `WRITE_KILL_SUIDGID` in write, else 0."""
+    @property
+    def cancelled(self) -> bool:
+        """Whether the answer is no longer wanted.
+
+        The caller was killed, or the request took longer than `Config.request_timeout`.
+        A slow callback may stop working.
+        """
+
+@final
+class Attributes:
+    """Attributes of an inode: what stat(2) shows.
+
+    Immutable and cheap: build one per answer, or keep it and return it again.
+
+    Args:
+        mode: Type and permissions as in `os.stat_result.st_mode`; the type bits
+            (`stat.S_IFREG`, `stat.S_IFDIR` …) are required.
+        inode: Inode number; 0 where the core assigns the numbers.
+        size: Length in bytes, 0 by default.
+        nlink: Number of hard links, 1 by default.
+        uid: Owner; this process' effective user by default.
+        gid: Group; this process' effective group by default.
+        rdev: Device number of a device file, as `os.makedev` makes it.
+        blocks: Blocks of 512 bytes that are allocated; by default what `size` needs.
+        blksize: Preferred I/O size in bytes, 4096 by default.
+        atime_ns: Last access, nanoseconds since the epoch; `mtime_ns` by default.
+        mtime_ns: Last change of the content, nanoseconds since the epoch; 0 by default.
+        ctime_ns: Last change of the attributes; `mtime_ns` by default.
+
+    Raises:
+        ValueError: A number is out of range, or `mode` has no type bits.
+        TypeError: A value is not an int.
+    """
+
+    def __new__(
+        cls,
+        *,
+        mode: SupportsIndex,
+        inode: SupportsIndex | None = None,
+        size: SupportsIndex | None = None,
+        nlink: SupportsIndex | None = None,
+        uid: SupportsIndex | None = None,
+        gid: SupportsIndex | None = None,
+        rdev: SupportsIndex | None = None,
+        blocks: SupportsIndex | None = None,
+        blksize: SupportsIndex | None = None,
+        atime_ns: SupportsIndex | None = None,
+        mtime_ns: SupportsIndex | None = None,
+        ctime_ns: SupportsIndex | None = None,
+    ) -> Self: ...
+    @staticmethod
+    def from_stat(st: os.stat_result, inode: SupportsIndex | None = None) -> Attributes:
+        """The attributes that `os.stat`, `os.lstat` or `os.fstat` returned.
+
+        Args:
+            st: Anything with the attributes of `os.stat_result`.
+            inode: Inode number in place of `st.st_ino`.
+        """
+    def replace(
+        self,
+        *,
+        mode: SupportsIndex = ...,
+        inode: SupportsIndex = ...,
+        size: SupportsIndex = ...,
+        nlink: SupportsIndex = ...,
+        uid: SupportsIndex = ...,
+        gid: SupportsIndex = ...,
+        rdev: SupportsIndex = ...,
+        blocks: SupportsIndex = ...,
+        blksize: SupportsIndex = ...,
+        atime_ns: SupportsIndex = ...,
+        mtime_ns: SupportsIndex = ...,
+        ctime_ns: SupportsIndex = ...,
+    ) -> Attributes:
+        """A copy with some fields changed; `size` changes `blocks`, too.
+
+        Args:
+            mode: As in the constructor, like the others.
+            inode: Inode number.
+            size: Length in bytes.
+            nlink: Number of hard links.
+            uid: Owner.
+            gid: Group.
+            rdev: Device number.
+            blocks: Blocks of 512 bytes.
+            blksize: Preferred I/O size in bytes.
+            atime_ns: Last access.
+            mtime_ns: Last change of the content.
+            ctime_ns: Last change of the attributes.
+        """
+    def __replace__(self, **changes: SupportsIndex) -> Attributes: ...
+    @property
+    def inode(self) -> int:
+        """Inode number, `st_ino`."""
+    @property
+    def mode(self) -> int:
+        """Type and permissions, `st_mode`."""
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+    @property
+    def nlink(self) -> int:
+        """Number of hard links."""
+    @property
+    def uid(self) -> int:
+        """Owner."""
+    @property
+    def gid(self) -> int:
+        """Group."""
+    @property
+    def rdev(self) -> int:
+        """Device number of a device file."""
+    @property
+    def blocks(self) -> int:
+        """Blocks of 512 bytes that are allocated."""
+    @property
+    def blksize(self) -> int:
+        """Preferred I/O size in bytes."""
+    @property
+    def atime_ns(self) -> int:
+        """Last access, nanoseconds since the epoch."""
+    @property
+    def mtime_ns(self) -> int:
+        """Last change of the content, nanoseconds since the epoch."""
+    @property
+    def ctime_ns(self) -> int:
+        """Last change of the attributes, nanoseconds since the epoch."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Entry:
+    """What a name leads to: the answer to lookup and to all that creates a name.
+
+    Immutable: it may be kept and returned again.
+
+    Args:
+        attributes: Attributes of the inode, whose number must not be 0.
+        entry_timeout: Seconds for which the kernel may believe that the name leads to
+            this inode; None is the mount's default, `math.inf` for ever.
+        attribute_timeout: Seconds for which it may believe the attributes.
+        generation: Tells apart files that have the same inode number one after another.
+
+    Raises:
+        ValueError: The inode number is 0, or a timeout is negative.
+    """
+
+    def __new__(
+        cls,
+        attributes: Attributes,
+        entry_timeout: float | None = None,
+        attribute_timeout: float | None = None,
+        generation: SupportsIndex | None = None,
+    ) -> Self: ...
+    @property
+    def attributes(self) -> Attributes:
+        """Attributes of the inode."""
+    @property
+    def inode(self) -> int:
+        """Inode number, that of the attributes."""
+    @property
+    def entry_timeout(self) -> float | None:
+        """Seconds for which the kernel may believe the name."""
+    @property
+    def attribute_timeout(self) -> float | None:
+        """Seconds for which the kernel may believe the attributes."""
+    @property
+    def generation(self) -> int:
+        """Tells apart files with the same inode number."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class DirectoryEntry:
+    """One name in a directory.
+
+    Args:
+        name: The name: 1 to 255 bytes without slash and NUL. "." and ".." may be given.
+        inode: Inode number, above 0.
+        type: A mode, or only its type bits (`stat.S_IFREG`, `stat.S_IFDIR` …).
+        entry: What a lookup of the name would answer; saves the kernel that lookup
+            where the class declares `readdirplus = True`.
+        next_offset: Position after this entry, above 0, for classes that can continue
+            a listing from a position. Give it with all entries of a listing, or with
+            none: the core then keeps the listing while the directory is open.
+
+    Raises:
+        ValueError: A value is out of range, or the name cannot be a name.
+    """
+
+    def __new__(
+        cls,
+        name: _StrOrBytesPath,
+        inode: SupportsIndex,
+        type: SupportsIndex,  # noqa: A002
+        entry: Entry | None = None,
+        next_offset: SupportsIndex | None = None,
+    ) -> Self: ...
+    @staticmethod
+    def of(
+        name: _StrOrBytesPath, entry: Entry, next_offset: SupportsIndex | None = None
+    ) -> DirectoryEntry:
+        """An entry with the inode number and the type of `entry`.
+
+        Args:
+            name: The name.
+            entry: What a lookup of the name would answer.
+            next_offset: Position after this entry.
+        """
+    @property
+    def name(self) -> str:
+        """The name, as `os.fsdecode` makes it."""
+    @property
+    def inode(self) -> int:
+        """Inode number."""
+    @property
+    def type(self) -> int:
+        """Type bits of the mode (`stat.S_IFREG`, `stat.S_IFDIR` …)."""
+    @property
+    def entry(self) -> Entry | None:
+        """What a lookup of the name would answer."""
+    @property
+    def next_offset(self) -> int | None:
+        """Position after this entry."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class FilesystemStatistics:
+    """Size and use of a file system: what statvfs(3) shows.
+
+    Args:
+        block_size: Preferred I/O size in bytes, 4096 by default.
+        fragment_size: Unit of the block counts in bytes; `block_size` by default.
+        blocks: Size of the file system in fragments.
+        blocks_free: Free fragments.
+        blocks_available: Those that unprivileged users may use; all free ones by
+            default.
+        files: Number of inodes.
+        files_free: Free inodes.
+        files_available: Free inodes for unprivileged users. The kernel's protocol does
+            not carry it: programs see `files_free`.
+        name_max: Longest name in bytes, 255 by default.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+
+    def __new__(
+        cls,
+        *,
+        block_size: SupportsIndex | None = None,
+        fragment_size: SupportsIndex | None = None,
+        blocks: SupportsIndex | None = None,
+        blocks_free: SupportsIndex | None = None,
+        blocks_available: SupportsIndex | None = None,
+        files: SupportsIndex | None = None,
+        files_free: SupportsIndex | None = None,
+        files_available: SupportsIndex | None = None,
+        name_max: SupportsIndex | None = None,
+    ) -> Self: ...
+    @staticmethod
+    def from_statvfs(st: os.statvfs_result) -> FilesystemStatistics:
+        """What `os.statvfs` or `os.fstatvfs` returned.
+
+        Args:
+            st: Anything with the attributes of `os.statvfs_result`.
+        """
+    @property
+    def block_size(self) -> int:
+        """Preferred I/O size in bytes."""
+    @property
+    def fragment_size(self) -> int:
+        """Unit of the block counts in bytes."""
+    @property
+    def blocks(self) -> int:
+        """Size of the file system in fragments."""
+    @property
+    def blocks_free(self) -> int:
+        """Free fragments."""
+    @property
+    def blocks_available(self) -> int:
+        """Free fragments for unprivileged users."""
+    @property
+    def files(self) -> int:
+        """Number of inodes."""
+    @property
+    def files_free(self) -> int:
+        """Free inodes."""
+    @property
+    def files_available(self) -> int:
+        """Free inodes for unprivileged users."""
+    @property
+    def name_max(self) -> int:
+        """Longest name in bytes."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Now:
+    """The class of `NOW`, its only instance."""
+
+@final
+class SetAttributes:
+    """The fields that setattr changes; None leaves a field as it is.
+
+    Args:
+        mode: New permissions; type bits are ignored.
+        uid: New owner.
+        gid: New group.
+        size: New length in bytes.
+        atime_ns: New access time in nanoseconds since the epoch, or `NOW`.
+        mtime_ns: New modification time in nanoseconds since the epoch, or `NOW`.
+        ctime_ns: New change time in nanoseconds since the epoch.
+        kill_suid_sgid: Clear set-user-id, and set-group-id where the group may execute.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+
+    def __new__(
+        cls,
+        *,
+        mode: SupportsIndex | None = None,
+        uid: SupportsIndex | None = None,
+        gid: SupportsIndex | None = None,
+        size: SupportsIndex | None = None,
+        atime_ns: SupportsIndex | Now | None = None,
+        mtime_ns: SupportsIndex | Now | None = None,
+        ctime_ns: SupportsIndex | None = None,
+        kill_suid_sgid: bool = False,
+    ) -> Self: ...
+    def apply(
+        self, attributes: Attributes, now_ns: SupportsIndex | None = None
+    ) -> Attributes:
+        """The attributes after these changes, as a POSIX file system would make them.
+
+        A new size sets the modification time, every change the change time; the type
+        of the file stays.
+
+        Args:
+            attributes: The attributes before.
+            now_ns: What `NOW` stands for; the current time by default.
+        """
+    @property
+    def mode(self) -> int | None:
+        """New permissions, without type bits."""
+    @property
+    def uid(self) -> int | None:
+        """New owner."""
+    @property
+    def gid(self) -> int | None:
+        """New group."""
+    @property
+    def size(self) -> int | None:
+        """New length in bytes."""
+    @property
+    def atime_ns(self) -> int | Now | None:
+        """New access time in nanoseconds since the epoch, or `NOW`."""
+    @property
+    def mtime_ns(self) -> int | Now | None:
+        """New modification time in nanoseconds since the epoch, or `NOW`."""
+    @property
+    def ctime_ns(self) -> int | None:
+        """New change time; comes only with the kernel's writeback cache."""
+    @property
+    def kill_suid_sgid(self) -> bool:
+        """Clear set-user-id, and set-group-id where the group may execute.
+
+        Comes only to file systems that promised to do so.
+        """
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Lock:
+    """A POSIX record lock.
+
+    Args:
+        type: `fcntl.F_RDLCK`, `fcntl.F_WRLCK` or `fcntl.F_UNLCK`.
+        start: First byte, 0 by default.
+        end: Last byte, inclusive; to the end of the file by default.
+        pid: Process that holds it.
+
+    Raises:
+        ValueError: A number is out of range, or `end` lies before `start`.
+    """
+
+    END_OF_FILE: ClassVar[int]
+    """`end` of a lock that reaches to the end of the file, wherever that will be."""
+
+    def __new__(
+        cls,
+        type: SupportsIndex,  # noqa: A002
+        start: SupportsIndex | None = None,
+        end: SupportsIndex | None = None,
+        pid: SupportsIndex | None = None,
+    ) -> Self: ...
+    @property
+    def type(self) -> int:
+        """`fcntl.F_RDLCK`, `fcntl.F_WRLCK` or `fcntl.F_UNLCK`."""
+    @property
+    def start(self) -> int:
+        """First byte."""
+    @property
+    def end(self) -> int:
+        """Last byte, inclusive; `END_OF_FILE` for all that follow `start`."""
+    @property
+    def pid(self) -> int:
+        """Process that holds it."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Opened:
+    """A handle and how the kernel shall treat the open file or directory.
+
+    Args:
+        handle: Any object; comes back with every operation on the open file.
+        direct_io: Bypass the page cache: every read and write comes to the file system,
+            as the program made it.
+        keep_cache: Keep what the page cache has of the file from earlier opens.
+        no_flush: Do not send flush at close.
+        parallel_direct_writes: Direct writes to one file may come at the same time.
+        nonseekable: The file has no positions, like a pipe.
+        cache_directory: The kernel may keep the listing of this directory.
+    """
+
+    def __new__(
+        cls,
+        handle: object,
+        *,
+        direct_io: bool = False,
+        keep_cache: bool = False,
+        no_flush: bool = False,
+        parallel_direct_writes: bool = False,
+        nonseekable: bool = False,
+        cache_directory: bool = False,
+    ) -> Self: ...
+    @property
+    def handle(self) -> Any:  # noqa: ANN401
+        """The handle."""
+    @property
+    def direct_io(self) -> bool:
+        """Bypass the page cache."""
+    @property
+    def keep_cache(self) -> bool:
+        """Keep what the page cache has."""
+    @property
+    def no_flush(self) -> bool:
+        """Do not send flush at close."""
+    @property
+    def parallel_direct_writes(self) -> bool:
+        """Direct writes may come at the same time."""
+    @property
+    def nonseekable(self) -> bool:
+        """The file has no positions."""
+    @property
+    def cache_directory(self) -> bool:
+        """The kernel may keep the listing."""
+
+@final
+class NativeHandle:
+    """An open file or directory of a native file system, such as `Passthrough`.
+
+    Comes from `super().open()`, `super().create()` and `super().opendir()`. Returned
+    from open it makes the file a native one: the operations that the class does not
+    override never enter Python. Kept inside a handle of one's own it is passed to
+    `super().read()` and the like. It is closed when the kernel releases it, or when the
+    object dies without ever having been returned.
+    """
+
+@final
+class PollWaiter:
+    """Wakes those who poll a file."""
+
+    def notify(self) -> None:
+        """Tells the kernel that the file's readiness changed; it then asks again.
+
+        May be called from any thread, also long after poll returned.
+        """
+
+@final
+class Backing:
+    """A file that extents point into.
+
+    Kept open until its last extent and its last request are gone.
+
+    Args:
+        source: A path; or a file descriptor or an object with `fileno()`, which is
+            duplicated, so the original may be closed. Data in the buffer of a Python
+            file object is not seen: flush it first.
+        writable: Writes may go there (`write_plan`).
+        immutable: A promise that the content never changes nor shrinks as long as the
+            backing is in use, which allows mapping the file.
+
+    Raises:
+        OSError: The path cannot be opened, or the descriptor is not open.
+        ValueError: The file has no positions (a pipe, a socket), or the descriptor was
+            not opened for what is asked.
+        TypeError: `source` is something else.
+    """
+
+    def __new__(
+        cls,
+        source: _StrOrBytesPath | int | _HasFileno,
+        *,
+        writable: bool = False,
+        immutable: bool = False,
+    ) -> Self: ...
+    def extent(
+        self, offset: SupportsIndex | None = None, length: SupportsIndex | None = None
+    ) -> Extent:
+        """A range of the file.
+
+        Args:
+            offset: First byte, 0 by default.
+            length: Number of bytes; by default all that the file has now.
+
+        Raises:
+            ValueError: No file is that long.
+        """
+    @property
+    def size(self) -> int:
+        """Length of the file in bytes, now."""
+    @property
+    def writable(self) -> bool:
+        """Whether writes may go there."""
+    @property
+    def immutable(self) -> bool:
+        """Whether the content is promised never to change."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Extent:
+    """A range of a file, from `Backing.extent`: its bytes never enter Python."""
+
+    @property
+    def backing(self) -> Backing:
+        """The file."""
+    @property
+    def offset(self) -> int:
+        """First byte."""
+    @property
+    def length(self) -> int:
+        """Number of bytes."""
+    def __len__(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Zeros:
+    """That many zero bytes.
+
+    Args:
+        length: Number of bytes.
+    """
+
+    def __new__(cls, length: SupportsIndex) -> Self: ...
+    @property
+    def length(self) -> int:
+        """Number of bytes."""
+    def __len__(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class SegmentList:
+    """Pieces of data one after another: the field's scatter-gather list.
+
+    Immutable. The natural answer to a read of a file with a fixed layout is
+    `return self.layout[inode].slice(offset, size)`.
+
+    Buffers are not copied but shared: they stay alive, and a bytearray cannot be
+    resized, as long as the list or an answer made of it is in use. (Buffers of up to
+    1 KiB are copied.) Who changes a shared buffer meanwhile changes what readers see.
+
+    Args:
+        segments: Extents, zeros, buffers, and lists of these.
+
+    Raises:
+        TypeError: Something is no data.
+        ValueError: The total is longer than any file.
+    """
+
+    def __new__(cls, segments: Data | Iterable[Data] | None = None) -> Self: ...
+    def slice(self, offset: SupportsIndex, size: SupportsIndex) -> SegmentList:
+        """The part from `offset` on, clipped to the end of the list.
+
+        Args:
+            offset: First byte.
+            size: Number of bytes at most.
+        """
+    def tobytes(self) -> bytes:
+        """The bytes themselves, read now; fewer where a file ends early.
+
+        Raises:
+            OSError: A file cannot be read.
+        """
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+    def __bytes__(self) -> bytes: ...
+    def __iter__(self) -> Iterator[Extent | Zeros | memoryview]: ...
+    def __add__(self, other: Data, /) -> SegmentList: ...
+    def __radd__(self, other: Data, /) -> SegmentList: ...
+
+@disjoint_base
+class Passthrough:
+    """The native directory file system; see `fusesg.Passthrough`.
+
+    Args:
+        source: The directory that is shown.
+
+    Raises:
+        OSError: It is no directory, or cannot be opened.
+    """
+
+    __fusesg_base__: ClassVar[bool]
+
+    def __init__(self, source: _StrOrBytesPath) -> None: ...
+    @property
+    def source(self) -> str:
+        """The directory that is shown, as an absolute path."""
+    def lookup(self, parent: int, name: str, ctx: Context) -> Entry | None: ...
+    def forget(self, inode: int, count: int) -> None: ...
+    def getattr(self, inode: int, handle: _Handle, ctx: Context) -> Attributes: ...
+    def setattr(
+        self, inode: int, changes: SetAttributes, handle: _Handle, ctx: Context
+    ) -> Attributes: ...
+    def readlink(self, inode: int, ctx: Context) -> str: ...
+    def mknod(
+        self, parent: int, name: str, mode: int, rdev: int, ctx: Context
+    ) -> Entry: ...
+    def mkdir(self, parent: int, name: str, mode: int, ctx: Context) -> Entry: ...
+    def symlink(self, parent: int, name: str, target: str, ctx: Context) -> Entry: ...
+    def link(
+        self, inode: int, new_parent: int, new_name: str, ctx: Context
+    ) -> Entry: ...
+    def unlink(self, parent: int, name: str, ctx: Context) -> None: ...
+    def rmdir(self, parent: int, name: str, ctx: Context) -> None: ...
+    def rename(
+        self,
+        parent: int,
+        name: str,
+        new_parent: int,
+        new_name: str,
+        flags: int,
+        ctx: Context,
+    ) -> None: ...
+    def open(self, inode: int, flags: int, ctx: Context) -> Opened: ...
+    def create(
+        self, parent: int, name: str, mode: int, flags: int, ctx: Context
+    ) -> tuple[Entry, Opened]: ...
+    def read(
+        self, inode: int, handle: _Handle, offset: int, size: int, ctx: Context
+    ) -> SegmentList: ...
+    def write(
+        self, inode: int, handle: _Handle, offset: int, data: Buffer, ctx: Context
+    ) -> int: ...
+    def flush(self, inode: int, handle: _Handle, ctx: Context) -> None: ...
+    def release(self, inode: int, handle: _Handle, ctx: Context) -> None: ...
+    def fsync(
+        self, inode: int, handle: _Handle, datasync: bool, ctx: Context
+    ) -> None: ...
+    def opendir(self, inode: int, flags: int, ctx: Context) -> Opened: ...
+    def readdir(
+        self, inode: int, handle: _Handle, offset: int, ctx: Context
+    ) -> list[DirectoryEntry]: ...
+    def releasedir(self, inode: int, handle: _Handle, ctx: Context) -> None: ...
+    def fsyncdir(
+        self, inode: int, handle: _Handle, datasync: bool, ctx: Context
+    ) -> None: ...
+    def statfs(self, inode: int, ctx: Context) -> FilesystemStatistics: ...
+    def getxattr(self, inode: int, name: str, ctx: Context) -> bytes: ...
+    def setxattr(
+        self, inode: int, name: str, value: Buffer, flags: int, ctx: Context
+    ) -> None: ...
+    def listxattr(self, inode: int, ctx: Context) -> list[str]: ...
+    def removexattr(self, inode: int, name: str, ctx: Context) -> None: ...
+    def fallocate(
+        self,
+        inode: int,
+        handle: _Handle,
+        offset: int,
+        length: int,
+        mode: int,
+        ctx: Context,
+    ) -> None: ...
+    def lseek(
+        self, inode: int, handle: _Handle, offset: int, whence: int, ctx: Context
+    ) -> int: ...
+    def copy_file_range(
+        self,
+        in_inode: int,
+        in_handle: _Handle,
+        in_offset: int,
+        out_inode: int,
+        out_handle: _Handle,
+        out_offset: int,
+        length: int,
+        flags: int,
+        ctx: Context,
+    ) -> int: ...
+    def ioctl(
+        self,
+        inode: int,
+        handle: _Handle,
+        command: int,
+        data: Buffer,
+        out_size: int,
+        ctx: Context,
+    ) -> tuple[int, bytes]: ...
+    def poll(
+        self,
+        inode: int,
+        handle: _Handle,
+        events: int,
+        waiter: PollWaiter | None,
+        ctx: Context,
+    ) -> int: ...
