@@ -29,4 +29,4 @@ def install() -> None:
 
 def _shut_down() -> None:
     _core._shutdown()  # noqa: SLF001 - the core's side of this very module
-    _logging.join()
+    _logging.finish()

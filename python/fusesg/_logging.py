@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import traceback
 
 from fusesg import _core
 
@@ -26,23 +27,18 @@ _lock = threading.Lock()
 _thread: threading.Thread | None = None
 
 
-def start(*, trace: bool) -> None:
-    """Starts handing over records, with one thread for each process.
-
-    Args:
-        trace: Let the operations through that a mount with `Config.trace` logs.
-    """
+def start() -> None:
+    """Starts handing over records, with one thread for each process."""
     global _thread  # noqa: PLW0603 - one queue and one thread for each process
     with _lock:
-        if trace:
-            _core.set_log_level(logging.DEBUG)
         if _thread is None:
             _thread = threading.Thread(target=_drain, name="fusesg-log", daemon=True)
             _thread.start()
 
 
-def join() -> None:
-    """Waits, a bounded time, until the records of a closed queue are handed over."""
+def finish() -> None:
+    """Hands over what is queued, and waits for that a bounded time."""
+    _core.close_log_queue()
     if _thread is not None:
         _thread.join(_FLUSH_SECONDS)
 
@@ -50,15 +46,17 @@ def join() -> None:
 def _drain() -> None:
     # None without a timeout means that the queue is closed and empty
     while (record := _core.next_log_record()) is not None:
-        created, level, name, thread, message = record
-        logger = logging.getLogger(name)
-        if logger.isEnabledFor(level):
-            entry = logger.makeRecord(name, level, "", 0, message, (), None)
-            # not when and where it is handed over, but when and where it happened
-            entry.created = created
-            entry.msecs = created % 1 * 1000
-            entry.threadName = thread
-            logger.handle(entry)
+        level, target, message = record
+        # targets are the paths of Rust modules, which are nobody's business but for
+        # the trace of operations
+        logger = logging.getLogger(
+            "fusesg.trace" if target == "fusesg::trace" else "fusesg"
+        )
+        try:
+            logger.log(level, "%s", message)
+        except Exception:  # noqa: BLE001 - a filter or handler of the application
+            # not a reason to be silent for the rest of the process
+            traceback.print_exc()
 
 
 def _after_fork_in_child() -> None:

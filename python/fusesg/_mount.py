@@ -50,7 +50,7 @@ def mount(
     """
     config = (config or Config()).replace(**options)
     path = os.path.abspath(os.fsdecode(mountpoint))
-    _logging.start(trace=config.trace)
+    _logging.start()
     return Mount(_core.Mount(filesystem, path, config.settings()))
 
 

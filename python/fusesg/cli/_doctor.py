@@ -179,12 +179,13 @@ def _pipe_size() -> Iterator[Check]:
 def _open_files() -> Iterator[Check]:
     name = "open files"
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    finding = f"{soft} (limit of this shell), {hard} at most"
+    finding = f"{soft} allowed, {hard} at most"
     if soft == resource.RLIM_INFINITY or soft >= _MANY_FILES:
         yield Check(name, Status.OK, finding)
     else:
-        wanted = _MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, 1 << 20)
-        remedy = f"ulimit -n {wanted}; Passthrough keeps a descriptor for each inode"
+        allowed = hard == resource.RLIM_INFINITY or hard >= _MANY_FILES
+        how = f"ulimit -n {_MANY_FILES}" if allowed else "raise it in limits.conf(5)"
+        remedy = f"{how}: Passthrough keeps a descriptor for each inode in use"
         yield Check(name, Status.WARN, finding, remedy)
 
 

@@ -72,7 +72,7 @@ mod _core {
     #[pymodule_export]
     use crate::lock::PyLock;
     #[pymodule_export]
-    use crate::log_queue::{next_log_record, set_log_level};
+    use crate::log_queue::{close_log_queue, next_log_record, set_log_level};
     #[pymodule_export]
     use crate::mount::{_shutdown, PyMount};
     #[pymodule_export]

@@ -16,12 +16,14 @@ use pyo3::prelude::*;
 /// Records that may wait.
 const CAPACITY: usize = 1024;
 
-static QUEUE: Mutex<Queue> = Mutex::new(Queue { records: VecDeque::new(), dropped: 0 });
+static QUEUE: Mutex<Queue> =
+    Mutex::new(Queue { records: VecDeque::new(), dropped: 0, closed: false });
 static ADDED: Condvar = Condvar::new();
 
 struct Queue {
     records: VecDeque<Record>,
     dropped: u64,
+    closed: bool,
 }
 
 struct Record {
@@ -59,7 +61,8 @@ pub(crate) fn after_fork_in_child() {
 /// A record as Python gets it: level (a number of `logging`), target, message.
 type PythonRecord = (u8, String, String);
 
-/// The next log record, or None when `timeout` seconds (None: no limit) pass without one.
+/// The next log record, or None when `timeout` seconds (None: no limit) pass without one,
+/// or at once when the queue is closed and empty.
 #[pyfunction]
 #[pyo3(signature = (timeout = None))]
 pub(crate) fn next_log_record(py: Python<'_>, timeout: Option<f64>) -> Option<PythonRecord> {
@@ -67,6 +70,14 @@ pub(crate) fn next_log_record(py: Python<'_>, timeout: Option<f64>) -> Option<Py
         .and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok())
         .and_then(|timeout| Instant::now().checked_add(timeout));
     py.detach(|| next(deadline))
+}
+
+/// Ends the wait of whoever reads the queue, once it is empty. For the end of the
+/// interpreter: what is logged later finds no reader.
+#[pyfunction]
+pub(crate) fn close_log_queue() {
+    QUEUE.lock().closed = true;
+    ADDED.notify_all();
 }
 
 /// Sets the least severe level, a number of Python's `logging`, that is passed on.
@@ -92,6 +103,9 @@ fn next(deadline: Option<Instant>) -> Option<PythonRecord> {
             let dropped = std::mem::take(&mut queue.dropped);
             let message = format!("{dropped} log records were dropped: the queue was full");
             return Some((python_level(Level::Warn), "fusesg".into(), message));
+        }
+        if queue.closed {
+            return None;
         }
         match deadline {
             Some(deadline) => {
