@@ -137,6 +137,7 @@ impl SharedBytes {
     ///
     /// # Safety
     /// Called by CPython with a `view` that is its to fill.
+    #[expect(clippy::needless_pass_by_value, reason = "the signature is PyO3's")]
     unsafe fn __getbuffer__(
         slf: Bound<'_, Self>,
         view: *mut ffi::Py_buffer,

@@ -31,13 +31,7 @@ pub(crate) struct PyContext {
 impl PyContext {
     /// The context of an operation that carries nothing more than its caller.
     pub(crate) fn of(inner: Context, cancellation: Option<Cancellation>) -> Self {
-        Self {
-            inner,
-            lock_owner: None,
-            open_flags: 0,
-            write_flags: 0,
-            cancellation,
-        }
+        Self { inner, lock_owner: None, open_flags: 0, write_flags: 0, cancellation }
     }
 }
 
@@ -58,12 +52,12 @@ impl PyContext {
         let number = |name, value: Option<&Bound<'_, PyAny>>, default, max: u32| {
             value.map_or(Ok(default), |value| integer(name, value, 0..=max))
         };
-        let (own_uid, own_gid) = sys::effective_ids();
+        let (user, group) = sys::effective_ids();
         Ok(Self {
             inner: Context {
                 unique: Unique(0),
-                uid: number("uid", uid, own_uid, u32::MAX)?,
-                gid: number("gid", gid, own_gid, u32::MAX)?,
+                uid: number("uid", uid, user, u32::MAX)?,
+                gid: number("gid", gid, group, u32::MAX)?,
                 pid: number("pid", pid, std::process::id(), i32::MAX.cast_unsigned())?,
                 umask: number("umask", umask, 0, 0o777)?,
             },

@@ -38,7 +38,10 @@ pub(crate) fn os_string(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Os
         return Err(wrong_type(argument, "str, bytes or a path", value));
     };
     if name.as_bytes().contains(&0) {
-        return Err(PyValueError::new_err(format!("{argument}={name:?} contains a NUL byte")));
+        return Err(PyValueError::new_err(format!(
+            "{argument}={} contains a NUL byte",
+            value.repr()?
+        )));
     }
     Ok(name)
 }
@@ -56,13 +59,15 @@ pub(crate) fn component(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Os
     }
     if name.as_bytes().contains(&b'/') {
         return Err(PyValueError::new_err(format!(
-            "{argument}={name:?} contains a slash: a name is one component of a path"
+            "{argument}={} contains a slash: a name is one component of a path",
+            value.repr()?
         )));
     }
     if name.len() > NAME_MAX {
         return Err(PyValueError::new_err(format!(
-            "{argument} has {} bytes, at most {NAME_MAX} are allowed: {name:?}",
-            name.len()
+            "{argument} has {} bytes, at most {NAME_MAX} are allowed: {}",
+            name.len(),
+            value.repr()?
         )));
     }
     Ok(name)

@@ -74,11 +74,9 @@ impl PyOpened {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let mut text = format!("Opened({}", self.handle.bind(py).repr()?);
-        for (name, _) in self.flags.iter_names() {
-            text.push_str(&format!(", {}=True", name.to_lowercase()));
-        }
-        text.push(')');
-        Ok(text)
+        let mut arguments = vec![self.handle.bind(py).repr()?.to_string()];
+        let flags = self.flags.iter_names();
+        arguments.extend(flags.map(|(name, _)| format!("{}=True", name.to_lowercase())));
+        Ok(format!("Opened({})", arguments.join(", ")))
     }
 }
