@@ -28,7 +28,7 @@ def blocks(language: str, section: str) -> list[str]:
 
 
 HELLO, PLAN = blocks("python", "Hello, world")
-(CONSOLE,) = blocks("console", "Hello, world")
+CONSOLE = blocks("console", "Hello, world")[0]
 SERVE = 'fusesg.serve(Hello(), "mnt")\n'
 
 
