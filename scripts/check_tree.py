@@ -21,7 +21,7 @@ UNSAFE_FILES = {
     "sys.rs": "system calls",
     "sys/*.rs": "system calls",
     "rust/python/src/buffers.rs": "memory that Python owns",
-    "rust/python/src/thread_state.rs": "Python thread states outlive one attach",
+    "tests/*.rs": "tests make system calls that the crates do not need",
 }
 
 UNSAFE = re.compile(r"\bunsafe\b\s*(?:\{|impl\b|extern\b|fn\b)")
@@ -82,7 +82,8 @@ def dead_links(path: Path, lines: list[str]) -> Iterator[str]:
 def main() -> int:
     """Run every check over the files it applies to."""
     checks = {
-        too_long: tracked("*.rs", "*.py", "*.pyi", "*.sh"),
+        # a stub file is as long as its module's interface
+        too_long: tracked("*.rs", "*.py", "*.sh"),
         careless_unsafe: tracked("*.rs"),
         dead_links: tracked("*.md"),
     }
