@@ -9,13 +9,14 @@ from __future__ import annotations
 IMPORT = "import fusesg"
 
 MOUNT = """
-with fusesg.mount(fusesg.Filesystem(), mountpoint):
+with fusesg.mount(Hello(), mountpoint):
     pass
 """
 
 SET_UP_MOUNT = """
 import atexit, os, tempfile
 import fusesg
+from fusesg.examples.hello import Hello
 mountpoint = tempfile.mkdtemp(prefix="fusesg-bench-")
 atexit.register(os.rmdir, mountpoint)
 """
@@ -27,7 +28,7 @@ def timeraw_import() -> str:
 
 
 def timeraw_mount_and_unmount() -> tuple[str, str]:
-    """Mount a file system without methods and unmount it again."""
+    """Mount the hello world and unmount it again."""
     return MOUNT, SET_UP_MOUNT
 
 
