@@ -698,6 +698,10 @@ class SegmentList:
 class Passthrough:
     """The native directory file system; see `fusesg.Passthrough`.
 
+    The methods are the native operations, for `super()`. An `Entry` that they return
+    keeps its inode known, and may be kept and returned again; without it, and once the
+    kernel has forgotten it, the inode's number means nothing any more.
+
     Args:
         source: The directory that is shown.
 

@@ -351,7 +351,6 @@ class TestPassthrough:
         assert shown.setattr(entry.inode, changes, None, ctx).size == 2
         assert stat.S_IMODE(os.stat(tmp_path / "file").st_mode) == 0o600
         shown.release(entry.inode, opened, ctx)
-        shown.forget(entry.inode, 1)
 
     def test_names_links_and_attributes(self, tmp_path, ctx):
         shown = fusesg.Passthrough(os.fsencode(tmp_path))
@@ -375,7 +374,8 @@ class TestPassthrough:
     def test_extended_attributes(self, tmp_path, ctx):
         (tmp_path / "file").touch()
         shown = fusesg.Passthrough(tmp_path)
-        inode = shown.lookup(1, "file", ctx).inode
+        entry = shown.lookup(1, "file", ctx)
+        inode = entry.inode
         shown.setxattr(inode, "user.name", memoryview(b"value"), 0, ctx)
         assert shown.getxattr(inode, "user.name", ctx) == b"value"
         assert "user.name" in shown.listxattr(inode, ctx)
@@ -427,12 +427,24 @@ class TestPassthrough:
     def test_an_open_file_that_is_dropped_is_closed(self, tmp_path, ctx):
         (tmp_path / "file").touch()
         shown = fusesg.Passthrough(tmp_path)
-        inode = shown.lookup(1, "file", ctx).inode
-        shown.getattr(inode, None, ctx)
+        entry = shown.lookup(1, "file", ctx)
         before = len(os.listdir("/proc/self/fd"))
-        opened = [shown.open(inode, os.O_RDONLY, ctx) for _ in range(5)]
+        opened = [shown.open(entry.inode, os.O_RDONLY, ctx) for _ in range(5)]
         assert len(os.listdir("/proc/self/fd")) > before
         del opened
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    def test_an_entry_keeps_its_inode_known(self, tmp_path, ctx):
+        (tmp_path / "file").touch()
+        shown = fusesg.Passthrough(tmp_path)
+        assert shown.lookup(1, "absent", ctx) is None
+        before = len(os.listdir("/proc/self/fd"))
+        entries = [shown.lookup(1, "file", ctx) for _ in range(3)]
+        inode = entries[0].inode
+        del entries[1:]
+        assert shown.getattr(inode, None, ctx) == entries[0].attributes
+        assert len(os.listdir("/proc/self/fd")) == before + 1
+        del entries
         assert len(os.listdir("/proc/self/fd")) == before
 
     def test_a_subclass_has_its_own_constructor(self, tmp_path, ctx):

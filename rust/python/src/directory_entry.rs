@@ -82,7 +82,7 @@ impl PyDirectoryEntry {
 
     #[getter]
     fn entry(&self) -> Option<PyEntry> {
-        self.entry.map(PyEntry)
+        self.entry.map(PyEntry::from)
     }
 
     #[getter]
@@ -92,7 +92,7 @@ impl PyDirectoryEntry {
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let entry = match self.entry {
-            Some(entry) => Bound::new(py, PyEntry(entry))?.repr()?.to_string(),
+            Some(entry) => Bound::new(py, PyEntry::from(entry))?.repr()?.to_string(),
             None => "None".into(),
         };
         Ok(format!(

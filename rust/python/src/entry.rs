@@ -1,8 +1,11 @@
 //! `Entry`: what a name leads to.
 
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
-use fusesg_fs::{Entry, Inode};
+use fusesg_fs::passthrough::Passthrough;
+use fusesg_fs::{Entry, FileSystem, Inode};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -11,8 +14,54 @@ use crate::numbers::{integer, timeout};
 
 /// What a name leads to.
 #[pyclass(frozen, eq, hash, name = "Entry", module = "fusesg")]
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct PyEntry(pub(crate) Entry);
+#[derive(Clone)]
+pub(crate) struct PyEntry(pub(crate) Entry, Option<Arc<NativeLookup>>);
+
+/// The lookup that a native file system counted when it made an entry: the inode stays
+/// known as long as the object, so an entry may be kept and returned again and again.
+struct NativeLookup {
+    file_system: Arc<Passthrough>,
+    inode: Inode,
+}
+
+impl Drop for NativeLookup {
+    fn drop(&mut self) {
+        self.file_system.forget(self.inode, 1);
+    }
+}
+
+impl PyEntry {
+    /// An entry that a native file system returned, which counts as one lookup.
+    pub(crate) fn native(entry: Entry, file_system: Arc<Passthrough>) -> Self {
+        let inode = entry.attributes.inode;
+        Self(entry, Some(Arc::new(NativeLookup { file_system, inode })))
+    }
+
+    /// Notes that the kernel is told of this entry and will take one lookup back.
+    pub(crate) fn deliver(&self) {
+        if let Some(lookup) = &self.1 {
+            lookup.file_system.retain(lookup.inode);
+        }
+    }
+}
+
+impl From<Entry> for PyEntry {
+    fn from(entry: Entry) -> Self {
+        Self(entry, None)
+    }
+}
+
+impl PartialEq for PyEntry {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Hash for PyEntry {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 #[pymethods]
 impl PyEntry {
@@ -31,7 +80,7 @@ impl PyEntry {
                  None where the name does not exist)",
             ));
         }
-        Ok(Self(Entry {
+        Ok(Self::from(Entry {
             attributes,
             generation: match generation {
                 Some(value) => integer("generation", value, 0..=u64::MAX)?,

@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock};
 
 use fusesg_fs::passthrough::{Passthrough, PassthroughOptions};
 use fusesg_fs::{
-    Context, DirectoryEntry, DirectorySink, Errno, FileSystem, Handle, Inode, LockOwner, Opened,
-    RenameFlags, Result,
+    Context, DirectoryEntry, DirectorySink, Entry, Errno, FileSystem, Handle, Inode, LockOwner,
+    Opened, RenameFlags, Result,
 };
 use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
@@ -123,6 +123,11 @@ impl PyPassthrough {
         py.detach(|| operation(&native)).map_err(errors::os_error)
     }
 
+    /// What Python gets for a name: it holds the lookup that was counted.
+    fn entry(&self, py: Python<'_>, entry: Entry) -> PyResult<PyEntry> {
+        Ok(PyEntry::native(entry, self.native(py)?))
+    }
+
     /// What Python gets for an open file or directory.
     fn to_python(
         &self,
@@ -186,7 +191,10 @@ impl PyPassthrough {
                 Err(Errno::ENOENT) => Ok(None),
                 other => other.map(Some),
             })?;
-        Ok(found.filter(|entry| entry.attributes.inode != Inode(0)).map(PyEntry))
+        match found.filter(|entry| entry.attributes.inode != Inode(0)) {
+            Some(entry) => self.entry(ctx.py(), entry).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn forget(&self, py: Python<'_>, inode: u64, count: u64) -> PyResult<()> {
@@ -240,8 +248,9 @@ impl PyPassthrough {
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<PyEntry> {
         let (context, name) = (caller(ctx), names::component("name", name)?);
-        self.run(ctx.py(), |native| native.mknod(&context, Inode(parent), &name, mode, rdev))
-            .map(PyEntry)
+        let entry =
+            self.run(ctx.py(), |native| native.mknod(&context, Inode(parent), &name, mode, rdev))?;
+        self.entry(ctx.py(), entry)
     }
 
     fn mkdir(
@@ -252,7 +261,9 @@ impl PyPassthrough {
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<PyEntry> {
         let (context, name) = (caller(ctx), names::component("name", name)?);
-        self.run(ctx.py(), |native| native.mkdir(&context, Inode(parent), &name, mode)).map(PyEntry)
+        let entry =
+            self.run(ctx.py(), |native| native.mkdir(&context, Inode(parent), &name, mode))?;
+        self.entry(ctx.py(), entry)
     }
 
     fn symlink(
@@ -264,8 +275,9 @@ impl PyPassthrough {
     ) -> PyResult<PyEntry> {
         let (context, name) = (caller(ctx), names::component("name", name)?);
         let target = names::os_string("target", target)?;
-        self.run(ctx.py(), |native| native.symlink(&context, Inode(parent), &name, &target))
-            .map(PyEntry)
+        let entry =
+            self.run(ctx.py(), |native| native.symlink(&context, Inode(parent), &name, &target))?;
+        self.entry(ctx.py(), entry)
     }
 
     fn link(
@@ -276,8 +288,10 @@ impl PyPassthrough {
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<PyEntry> {
         let (context, name) = (caller(ctx), names::component("new_name", new_name)?);
-        self.run(ctx.py(), |native| native.link(&context, Inode(inode), Inode(new_parent), &name))
-            .map(PyEntry)
+        let entry = self.run(ctx.py(), |native| {
+            native.link(&context, Inode(inode), Inode(new_parent), &name)
+        })?;
+        self.entry(ctx.py(), entry)
     }
 
     fn unlink(
@@ -335,7 +349,7 @@ impl PyPassthrough {
         let (entry, opened) = self
             .run(ctx.py(), |native| native.create(&context, Inode(parent), &name, mode, flags))?;
         let opened = self.to_python(ctx.py(), entry.attributes.inode.0, &opened, false)?;
-        Ok((PyEntry(entry), opened))
+        Ok((self.entry(ctx.py(), entry)?, opened))
     }
 
     fn read(

@@ -116,6 +116,16 @@ impl Inodes {
         node
     }
 
+    /// Counts one more lookup of an inode that is known; `false` if it is not.
+    pub(super) fn retain(&self, number: Inode) -> bool {
+        if number == Inode::ROOT {
+            return true;
+        }
+        let mut known = self.known.lock();
+        let found = known.get_mut(&number);
+        found.map(|known| known.lookups += 1).is_some()
+    }
+
     /// Takes back `count` lookups; the last one closes the descriptor.
     pub(super) fn forget(&self, number: Inode, count: u64) {
         if number == Inode::ROOT {

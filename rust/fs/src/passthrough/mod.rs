@@ -63,6 +63,8 @@ use inodes::Inodes;
 use magic_links::MagicLinks;
 use open_files::OpenFile;
 
+use crate::Inode;
+
 /// How a directory is served.
 #[derive(Clone, Debug, Default)]
 pub struct PassthroughOptions {
@@ -121,6 +123,12 @@ impl Passthrough {
             credentials: Credentials::current()?,
             posix_acl,
         })
+    }
+
+    /// Counts one more lookup of `inode`, for an entry that is answered a second time;
+    /// `false` if the inode is not known any more.
+    pub fn retain(&self, inode: Inode) -> bool {
+        self.inodes.retain(inode)
     }
 
     /// How many inodes the kernel knows besides the root.

@@ -94,7 +94,8 @@ pub(super) fn entry(
     let Ok(entry) = result.cast::<PyEntry>() else {
         return Err(call.wrong(kind.name(), &result.as_any().clone(), expected));
     };
-    let entry = entry.get().0;
+    let known = entry.get();
+    let entry = known.0;
     match entry.attributes.inode {
         Inode(0) => Err(call.refuse(
             kind.name(),
@@ -104,7 +105,10 @@ pub(super) fn entry(
             kind.name(),
             "returned an Entry with inode 1, which is the root and has no name",
         )),
-        _ => Ok(entry),
+        _ => {
+            known.deliver();
+            Ok(entry)
+        }
     }
 }
 
