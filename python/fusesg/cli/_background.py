@@ -106,5 +106,6 @@ def _detach(log: int | None) -> None:
     os.dup2(null, 0)
     os.dup2(null if log is None else log, 1)
     os.dup2(null if log is None else log, 2)
-    for descriptor in {null, log} - {None}:
-        os.close(descriptor)
+    os.close(null)
+    if log is not None:
+        os.close(log)

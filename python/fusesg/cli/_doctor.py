@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -118,10 +119,10 @@ def _allow_other() -> Iterator[Check]:
 
 def _stale_mounts() -> Iterator[Check]:
     name = "stale mounts"
-    mounts = [entry for entry in _mount_table.read() if entry.is_fuse]
-    dead = [entry.path for entry in mounts if not _answers(entry.path)]
+    paths = [entry.path for entry in _mount_table.read() if entry.is_fuse]
+    dead = _silent(paths)
     if not dead:
-        yield Check(name, Status.OK, f"none among {len(mounts)} FUSE mounts")
+        yield Check(name, Status.OK, f"none among {len(paths)} FUSE mounts")
     for path in dead:
         remedy = f"fusesg umount --lazy {path}"
         yield Check(name, Status.WARN, f"nobody answers at {path}", remedy)
@@ -252,18 +253,28 @@ def _no_new_privileges() -> bool:
     return re.search(r"(?m)^NoNewPrivs:\s*1", _read("/proc/self/status")) is not None
 
 
-def _answers(path: str) -> bool:
-    """Whether a mount is served; asked by a process that may hang in our stead."""
+def _silent(paths: list[str]) -> list[str]:
+    """The mounts that are not served; asked by processes that may hang in our stead."""
     program = "import os, sys; os.statvfs(sys.argv[1])"
-    try:
-        result = subprocess.run(
+    probes = {
+        path: subprocess.Popen(
             [sys.executable, "-S", "-c", program, path],
-            capture_output=True,
-            timeout=_ANSWER_SECONDS,
-            check=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             cwd="/",
         )
-    except subprocess.TimeoutExpired:
-        return False
+        for path in paths
+    }
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    return [path for path in paths if not _answered(probes[path], deadline)]
+
+
+def _answered(probe: subprocess.Popen[bytes], deadline: float) -> bool:
+    with probe:
+        try:
+            _, errors = probe.communicate(timeout=max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            probe.kill()
+            return False
     # another user's mount refuses us, and so is alive
-    return result.returncode == 0 or b"PermissionError" in result.stderr
+    return probe.returncode == 0 or b"PermissionError" in errors

@@ -35,7 +35,9 @@ def load(source: str, settings: Sequence[str]) -> fusesg.Filesystem:
     arguments = dict(_split_setting(setting) for setting in settings)
     # a directory wins: a colon is allowed in its name
     if os.path.isdir(source):
-        return _construct(fusesg.Passthrough, arguments, positional=[source])
+        passthrough = _construct(fusesg.Passthrough, arguments, positional=[source])
+        assert isinstance(passthrough, fusesg.Filesystem)
+        return passthrough
     module_name, colon, class_name = source.rpartition(":")
     if not colon:
         what = "is not a directory" if os.path.exists(source) else "does not exist"
@@ -124,7 +126,9 @@ def _construct(
 
 
 def _annotation(factory: Any, signature: inspect.Signature, key: str) -> object:  # noqa: ANN401
-    function = factory.__init__ if isinstance(factory, type) else factory
+    function = factory
+    if isinstance(factory, type):
+        function = factory.__init__  # type: ignore[misc] # the class's, no object's
     try:
         return typing.get_type_hints(function).get(key)
     except NameError:  # of something that is imported for type checkers only

@@ -7,6 +7,7 @@ import os
 import sysconfig
 import tarfile
 import time
+from typing import IO
 
 import fusesg
 from fusesg.cli._progress import Progress
@@ -101,7 +102,7 @@ def _is_equal(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> bool:
         return _sha256(expected) == _sha256(file)
 
 
-def _sha256(file: object) -> bytes:
+def _sha256(file: IO[bytes]) -> bytes:
     digest = hashlib.sha256()
     while chunk := file.read(_CHUNK):
         digest.update(chunk)

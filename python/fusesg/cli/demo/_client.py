@@ -51,7 +51,7 @@ def _round(fd: int, buffer: memoryview, repetitions: int) -> dict[str, list[floa
     """Microseconds for 128 KiB: packed and one by one, for each operation."""
     segments = _segments(buffer)
     groups = os.fstat(fd).st_size // GROUP
-    result = {}
+    result: dict[str, list[float]] = {}
     for operation, ways in zip(
         OPERATIONS,
         [(_read_packed, _read_one_by_one), (_write_packed, _write_one_by_one)],
