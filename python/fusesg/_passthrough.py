@@ -1,15 +1,11 @@
-# ruff: noqa: ANN401 - see what Passthrough says to type checkers
 """The base class of file systems that show a directory, all of it or with changes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from fusesg import _core
 from fusesg._filesystem import Filesystem
-
-if TYPE_CHECKING:
-    from fusesg._core import Context
 
 
 class Passthrough(_core.Passthrough, Filesystem):
@@ -34,25 +30,3 @@ class Passthrough(_core.Passthrough, Filesystem):
     """
 
     __fusesg_base__: ClassVar[bool] = True
-
-    if TYPE_CHECKING:
-        # An overriding method may return all that is said in Filesystem, which is more
-        # than what the native methods return.
-
-        def open(self, inode: int, flags: int, ctx: Context) -> Any: ...
-
-        def create(
-            self, parent: int, name: str, mode: int, flags: int, ctx: Context
-        ) -> tuple[Any, Any]: ...
-
-        def opendir(self, inode: int, flags: int, ctx: Context) -> Any: ...
-
-        def read(
-            self, inode: int, handle: Any, offset: int, size: int, ctx: Context
-        ) -> Any: ...
-
-        def readdir(
-            self, inode: int, handle: Any, offset: int, ctx: Context
-        ) -> Any: ...
-
-        def listxattr(self, inode: int, ctx: Context) -> Any: ...
