@@ -5,10 +5,10 @@
 //! is not ours to change, may take more; what it took is given back afterwards. (Between
 //! the two the new inode is stricter than asked for, never laxer.)
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use super::{Passthrough, magic_links, sys, xattr};
-use crate::{Context, Result};
+use crate::Context;
 
 /// Bits that a umask can take away.
 const RWX: u32 = 0o777;
@@ -20,20 +20,22 @@ impl Passthrough {
         if self.posix_acl && masked != mode && !has_default_acl(parent) { masked } else { mode }
     }
 
-    /// Gives back what the daemon's umask took from `wanted`.
+    /// Gives back what the daemon's umask took from `wanted`, where the backing can: one
+    /// that has no such modes (vfat) has created the inode all the same.
     pub(super) fn undo_own_umask(
         &self,
         parent: BorrowedFd<'_>,
-        created: impl AsFd,
+        created: BorrowedFd<'_>,
         wanted: u32,
         created_mode: u32,
-    ) -> Result<bool> {
+    ) {
         let taken = wanted & !created_mode & RWX;
         if taken == 0 || (self.posix_acl && has_default_acl(parent)) {
-            return Ok(false);
+            return;
         }
-        self.set_mode(created.as_fd(), created_mode | taken)?;
-        Ok(true)
+        if let Err(errno) = self.set_mode(created, created_mode | taken) {
+            log::debug!("a new inode keeps mode {created_mode:o} instead of {wanted:o}: {errno}");
+        }
     }
 }
 

@@ -93,7 +93,7 @@ impl Passthrough {
         }
         let created = sys::openat(parent.as_fd(), &name, NAME_ONLY, 0)?;
         let status = sys::statx(created.as_fd(), c"")?;
-        self.undo_own_umask(parent.as_fd(), &created, mode, status.stx_mode.into())?;
+        self.undo_own_umask(parent.as_fd(), created.as_fd(), mode, status.stx_mode.into());
         self.entry(created)
     }
 

@@ -95,7 +95,7 @@ impl Passthrough {
             Err(error) => return Err(error.into()),
         };
         let status = sys::statx(fd.as_fd(), c"")?;
-        self.undo_own_umask(parent.as_fd(), &fd, mode, status.stx_mode.into())?;
+        self.undo_own_umask(parent.as_fd(), fd.as_fd(), mode, status.stx_mode.into());
         // from the descriptor, as the name may lead to another file by now
         let entry = self.entry(self.links.reopen(fd.as_fd(), libc::O_PATH)?)?;
         let inode = entry.attributes.inode;
