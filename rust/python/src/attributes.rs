@@ -58,6 +58,11 @@ impl PyAttributes {
                 set(&mut attributes, name, value)?;
             }
         }
+        if uid.is_none() || gid.is_none() {
+            let (user, group) = sys::effective_ids();
+            attributes.uid = if uid.is_none() { user } else { attributes.uid };
+            attributes.gid = if gid.is_none() { group } else { attributes.gid };
+        }
         if blocks.is_none() {
             attributes.blocks = attributes.size.div_ceil(BLOCK);
         }
@@ -193,9 +198,9 @@ impl PyAttributes {
     }
 }
 
-/// What a field has that the constructor was not given.
+/// What a field has that was not given; the owner is filled in where needed, as it takes
+/// system calls.
 fn defaults(kind: FileType, permissions: u16) -> Attributes {
-    let (uid, gid) = sys::effective_ids();
     Attributes {
         inode: Inode(0),
         kind,
@@ -204,8 +209,8 @@ fn defaults(kind: FileType, permissions: u16) -> Attributes {
         blocks: 0,
         block_size: 4096,
         links: 1,
-        uid,
-        gid,
+        uid: 0,
+        gid: 0,
         rdev: 0,
         atime: fusesg_fs::Timestamp::default(),
         mtime: fusesg_fs::Timestamp::default(),

@@ -89,7 +89,8 @@ fn is_cancelled_error(py: Python<'_>, error: &PyErr) -> bool {
 /// The traceback as Python prints it, or at least the class where that fails.
 pub(crate) fn traceback(py: Python<'_>, error: &PyErr) -> String {
     let formatted = || -> PyResult<String> {
-        let lines = imports::format_exception(py)?.call1((error.value(py),))?;
+        let parts = (error.get_type(py), error.value(py), error.traceback(py));
+        let lines = imports::format_exception(py)?.call1(parts)?;
         let lines: Vec<String> = lines.cast_into::<PyList>()?.extract()?;
         Ok(lines.concat())
     };

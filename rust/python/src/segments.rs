@@ -253,6 +253,9 @@ fn not_data(object: &Bound<'_, PyAny>) -> PyErr {
 }
 
 fn is_single_segment(object: &Bound<'_, PyAny>) -> bool {
+    if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
+        return false;
+    }
     object.is_instance_of::<PyExtent>()
         || object.is_instance_of::<PyZeros>()
         || object.is_instance_of::<PyString>()

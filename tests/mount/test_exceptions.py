@@ -1,0 +1,131 @@
+"""Each row of the table of exceptions: what the caller sees, what the log says."""
+
+import asyncio
+import errno
+import os
+import stat
+
+import pytest
+
+import fusesg
+
+ROOT = fusesg.Attributes(inode=1, mode=stat.S_IFDIR | 0o755)
+
+
+class Raising(fusesg.Filesystem):
+    """Lookups raise what the test wants."""
+
+    error = None
+
+    def getattr(self, inode, handle, ctx):
+        return ROOT
+
+    def lookup(self, parent, name, ctx):
+        raise self.error
+
+
+class Unprintable(Exception):  # noqa: N818 - the name says what is wrong with it
+    def __str__(self):
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+class Oddity(OSError):  # noqa: N818 - likewise
+    """An OSError whose errno is no number."""
+
+    errno = "odd"
+
+
+def errno_seen(mountpoint):
+    try:
+        os.stat(mountpoint / "name")
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return pytest.fail("stat succeeded")
+
+
+EXPECTED = [
+    (FileNotFoundError(errno.ENOENT, "no"), "ENOENT"),
+    (OSError(errno.EDQUOT, "full"), "EDQUOT"),
+    (OSError(errno.ERFKILL, "not in our own table"), "ERFKILL"),
+    (FileNotFoundError(), "ENOENT"),
+    (FileNotFoundError("a text only"), "ENOENT"),
+    (PermissionError(), "EACCES"),
+    (FileExistsError(), "EEXIST"),
+    (IsADirectoryError(), "EISDIR"),
+    (NotADirectoryError(), "ENOTDIR"),
+    (TimeoutError(), "ETIMEDOUT"),
+    (InterruptedError(), "EINTR"),
+    (BlockingIOError(), "EAGAIN"),
+    (BrokenPipeError(), "EPIPE"),
+    (ChildProcessError(), "ECHILD"),
+    (ProcessLookupError(), "ESRCH"),
+    (ConnectionAbortedError(), "ECONNABORTED"),
+    (ConnectionRefusedError(), "ECONNREFUSED"),
+    (ConnectionResetError(), "ECONNRESET"),
+    (NotImplementedError(), "EOPNOTSUPP"),
+    (asyncio.CancelledError(), "EINTR"),
+    (KeyboardInterrupt(), "EINTR"),
+    (MemoryError(), "ENOMEM"),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "name"), EXPECTED, ids=[repr(error) for error, _ in EXPECTED]
+)
+def test_expected_errors_are_answered_as_they_are(mounted, mountpoint, error, name):
+    filesystem = Raising()
+    filesystem.error = error
+    with mounted(filesystem):
+        seen = errno_seen(mountpoint)
+    # one number has two names
+    assert getattr(errno, seen) == getattr(errno, name)
+
+
+UNEXPECTED = [
+    (ValueError("a mistake"), "ValueError: a mistake"),
+    (OSError(), "OSError"),
+    (OSError("a text only"), "OSError: a text only"),
+    (OSError(errno.ENOSYS, "not here"), "not here"),
+    (OSError(0, "nothing"), "nothing"),
+    (OSError(512, "not for user space"), "not for user space"),
+    (OSError(2**70, "huge"), "huge"),
+    (OSError(-errno.ENOENT, "negative"), "negative"),
+    (Oddity(errno.ENOENT, "odd"), "odd"),
+    (SystemExit(3), "SystemExit: 3"),
+    (GeneratorExit(), "GeneratorExit"),
+    (RecursionError("deep"), "RecursionError: deep"),
+    (Unprintable(), "Unprintable"),
+    (ExceptionGroup("several", [OSError(errno.ENOENT, "one")]), "several"),
+    (ValueError("long " * 1_000_000), "bytes left out"),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    UNEXPECTED,
+    ids=[f"{type(error).__name__}-{logged}" for error, logged in UNEXPECTED],
+)
+def test_mistakes_are_answered_eio_and_logged(
+    mounted, mountpoint, expect_log, error, logged
+):
+    filesystem = Raising()
+    filesystem.error = error
+    expect_log(rf"(?s)lookup.*{logged}")
+    with mounted(filesystem):
+        assert errno_seen(mountpoint) == "EIO"
+        # and the mount goes on serving
+        assert stat.S_ISDIR(os.stat(mountpoint).st_mode)
+
+
+def test_the_log_has_the_traceback(mounted, mountpoint, fusesg_log):
+    class Broken(Raising):
+        def lookup(self, parent, name, ctx):
+            return {}[name]
+
+    with mounted(Broken()):
+        assert errno_seen(mountpoint) == "EIO"
+        text = fusesg_log.wait_for("KeyError")
+    assert "Broken" in text
+    assert "return {}[name]" in text
