@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// Settings of one mount. Python's `Config` documents each; the defaults are the same.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent mount options")]
 pub struct MountConfig {
     /// Where to mount: an existing directory, or a regular file for a file system whose
     /// root is one.

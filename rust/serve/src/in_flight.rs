@@ -49,12 +49,14 @@ struct Slot {
 }
 
 impl Slot {
-    const FREE: Self = Self {
-        state: AtomicU64::new(0),
-        started: AtomicU64::new(0),
-        caller: AtomicU64::new(0),
-        reported_slow: AtomicBool::new(false),
-    };
+    const fn free() -> Self {
+        Self {
+            state: AtomicU64::new(0),
+            started: AtomicU64::new(0),
+            caller: AtomicU64::new(0),
+            reported_slow: AtomicBool::new(false),
+        }
+    }
 }
 
 const PENDING: u64 = 0;
@@ -193,7 +195,7 @@ impl InFlight {
             self.used.fetch_max(index + 1, Ordering::SeqCst);
             Box::new(Chunk {
                 occupied: AtomicU64::new(0),
-                slots: [const { Slot::FREE }; SLOTS_PER_CHUNK],
+                slots: [const { Slot::free() }; SLOTS_PER_CHUNK],
             })
         })
     }

@@ -48,11 +48,11 @@ impl<F: FileSystem + ?Sized> Native<F> {
     }
 
     /// Sends an answer, and takes back what was in it if it did not arrive.
-    fn deliver(&self, responder: Responder, answer: Result<Reply>, takes_back: Option<TakeBack>) {
+    fn deliver(&self, responder: Responder, answer: Result<Reply>, takes_back: Option<&TakeBack>) {
         if responder.answer(answer) == Delivery::Sent {
             return;
         }
-        let Some(TakeBack { inode, entry, handle, directory }) = takes_back else { return };
+        let Some(&TakeBack { inode, entry, handle, directory }) = takes_back else { return };
         if let Some(handle) = handle {
             let released = if directory {
                 self.file_system.releasedir(inode, handle)
@@ -134,7 +134,7 @@ impl<F: FileSystem + ?Sized> Dispatch for Native<F> {
             other => {
                 let answer = self.call(&context, other);
                 let takes_back = TakeBack::of(asked, &answer, directory);
-                self.deliver(responder, answer, takes_back);
+                self.deliver(responder, answer, takes_back.as_ref());
             }
         }
     }
@@ -150,6 +150,7 @@ impl<F: FileSystem + ?Sized> Dispatch for Native<F> {
 
 impl<F: FileSystem + ?Sized> Native<F> {
     /// The method that implements the operation.
+    #[expect(clippy::too_many_lines, reason = "a table with a row for each operation")]
     fn call(&self, context: &Context, operation: Operation<'_>) -> Result<Reply> {
         let fs = &*self.file_system;
         match operation {

@@ -190,7 +190,8 @@ impl DirectorySink for Responder {
     fn add(&mut self, entry: &DirectoryEntry<'_>) -> bool {
         let name = entry.name.as_encoded_bytes();
         if name.is_empty() || name.iter().any(|byte| matches!(byte, 0 | b'/')) {
-            self.bad_listing = Some(self.refuse(&format!("the impossible name {:?}", entry.name)));
+            self.bad_listing =
+                Some(self.refuse(&format!("the impossible name {}", name.escape_ascii())));
             return false;
         }
         let Some(reply) = &mut self.reply else { return false };

@@ -316,8 +316,10 @@ fn tell(report: RawFd, word: i32) {
 }
 
 fn last_errno() -> i32 {
-    // SAFETY: points to the calling thread's own errno.
-    unsafe { *libc::__errno_location() }
+    // SAFETY: takes nothing; the result is never null.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: it points to the calling thread's own errno, which lives as long as the thread.
+    unsafe { errno.read() }
 }
 
 /// Collects a process that has ended or is about to, if it is our child after all (we are

@@ -22,7 +22,8 @@ pub(crate) fn describe(operation: &Operation<'_>) -> Box<str> {
             format!("inode: {inode}, handle: {handle}, offset: {offset}, size: {}", data.len())
         }
         Operation::Setxattr { inode, name, value, flags } => {
-            format!("inode: {inode}, name: {name:?}, size: {}, flags: {flags}", value.len())
+            let name = name.as_encoded_bytes().escape_ascii();
+            format!("inode: {inode}, name: \"{name}\", size: {}, flags: {flags}", value.len())
         }
         Operation::Ioctl { inode, handle, command, data, out_size, .. } => format!(
             "inode: {inode}, handle: {handle}, command: {command:#x}, in_size: {}, \

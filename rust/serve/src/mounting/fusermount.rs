@@ -80,6 +80,10 @@ fn refusal(point: &Path, complaint: &str) -> MountError {
         "; add the line user_allow_other to /etc/fuse.conf, or mount without allow_other"
     } else if complaint.contains("has no write access") || complaint.contains("not owner") {
         "; a user may mount only on a directory that is their own"
+    } else if complaint.contains("could not determine username") {
+        "; this user has no entry in /etc/passwd"
+    } else if complaint.contains("/dev/fuse: Permission denied") {
+        "; this user may not open the device: chmod 666 /dev/fuse"
     } else if complaint.contains("/dev/fuse") || complaint.contains("modprobe") {
         "; load the kernel module (modprobe fuse) or pass the device to the container"
     } else if complaint.contains("not permitted") {

@@ -9,25 +9,57 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fusesg_fs::{
     Attributes, AttributesReply, Context, DirectoryEntry, DirectorySink, Entry, Errno, FileSystem,
-    FileType, Handle, Inode, Opened, Operation, OperationKind, OperationSet, Properties, Result,
-    SetAttributes, SetTime, Timestamp, Unique,
+    FileType, Handle, Inode, Opened, OpenedFlags, Operation, OperationKind, OperationSet,
+    Properties, Result, SetAttributes, SetTime, Timestamp, Unique,
 };
-use fusesg_serve::{Dispatch, Mount, MountConfig, Native, Responder};
+use fusesg_serve::{Dispatch, Mount, MountConfig, Native, Responder, log_record_is_expected};
 use fusesg_sg::{Segment, SegmentList};
 use parking_lot::Mutex;
 
+/// A test program that takes longer hangs.
+const LIMIT: Duration = Duration::from_mins(2);
 /// Everything that waits, waits this long at most.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Ends the test process if a test hangs, so that its mounts go away with it.
+/// Keeps what is logged, but for what is no news.
+struct Recorder(Mutex<Vec<String>>);
+
+static RECORDER: Recorder = Recorder(Mutex::new(Vec::new()));
+
+impl log::Log for Recorder {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("fusesg") || metadata.level() <= log::Level::Warn
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) && !log_record_is_expected(record) {
+            let line = format!("{} {}: {}", record.level(), record.target(), record.args());
+            self.0.lock().push(line);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Whether a line with `text` was logged.
+pub fn logged(text: &str) -> bool {
+    RECORDER.0.lock().iter().any(|line| line.contains(text))
+}
+
+/// Records the log, and ends the test process if a test hangs, so that its mounts go away with it.
 pub fn watchdog() {
+    if log::set_logger(&RECORDER).is_ok() {
+        log::set_max_level(log::LevelFilter::Debug);
+    }
     thread::spawn(|| {
-        thread::sleep(Duration::from_secs(120));
-        eprintln!("a test hangs");
+        let deadline = Instant::now() + LIMIT;
+        while Instant::now() < deadline {
+            thread::park_timeout(LIMIT);
+        }
         std::process::abort();
     });
 }
@@ -35,13 +67,16 @@ pub fn watchdog() {
 /// Files in one directory.
 #[derive(Debug)]
 pub struct Memory {
-    files: Mutex<BTreeMap<OsString, File>>,
-    next: AtomicU64,
+    pub files: Mutex<BTreeMap<OsString, File>>,
+    pub next: AtomicU64,
     pub forgotten: Mutex<Vec<(Inode, u64)>>,
     pub released: AtomicUsize,
     pub destroyed: AtomicUsize,
     pub implemented: OperationSet,
     pub plus: bool,
+    pub fail_init: bool,
+    /// Reads pass the page cache by.
+    pub direct_io: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -76,6 +111,8 @@ impl Memory {
             .into_iter()
             .collect(),
             plus: false,
+            fail_init: false,
+            direct_io: false,
         }
     }
 
@@ -93,6 +130,10 @@ impl Memory {
 
     pub fn inode(&self, name: &str) -> Inode {
         self.files.lock()[OsStr::new(name)].inode
+    }
+
+    pub fn set_data(&self, name: &str, data: &[u8]) {
+        self.files.lock().get_mut(OsStr::new(name)).expect("it is there").data = data.to_vec();
     }
 
     fn find<R>(&self, inode: Inode, use_it: impl FnOnce(&mut File) -> R) -> Result<R> {
@@ -156,6 +197,10 @@ impl FileSystem for Memory {
         }
     }
 
+    fn init(&self) -> Result<()> {
+        if self.fail_init { Err(Errno::ENOSPC) } else { Ok(()) }
+    }
+
     fn destroy(&self) {
         self.destroyed.fetch_add(1, Ordering::SeqCst);
     }
@@ -211,7 +256,8 @@ impl FileSystem for Memory {
     }
 
     fn open(&self, _: &Context, inode: Inode, _: i32) -> Result<Opened> {
-        self.find(inode, |_| Opened::default())
+        let flags = if self.direct_io { OpenedFlags::DIRECT_IO } else { OpenedFlags::empty() };
+        self.find(inode, |_| Opened { flags, ..Opened::default() })
     }
 
     fn release(&self, _: Inode, _: Handle) -> Result<()> {
@@ -298,6 +344,7 @@ pub struct HoldReads {
     pub native: Native<Memory>,
     held: Sender<(Context, Responder)>,
     cancelled: Sender<Unique>,
+    on_read: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 /// What [`HoldReads`] gives to the test.
@@ -310,8 +357,14 @@ impl HoldReads {
     pub fn new(memory: Memory) -> (Arc<Self>, Held) {
         let (held, reads) = channel();
         let (cancelled, cancellations) = channel();
-        let dispatch = Self { native: Native::new(Arc::new(memory)), held, cancelled };
+        let native = Native::new(Arc::new(memory));
+        let dispatch = Self { native, held, cancelled, on_read: Mutex::default() };
         (Arc::new(dispatch), Held { reads, cancelled: cancellations })
+    }
+
+    /// Runs `action` inside the callback of the next READ.
+    pub fn on_read(&self, action: impl FnOnce() + Send + 'static) {
+        *self.on_read.lock() = Some(Box::new(action));
     }
 }
 
@@ -332,6 +385,9 @@ impl Dispatch for HoldReads {
 
     fn dispatch(&self, context: Context, operation: Operation<'_>, responder: Responder) {
         if matches!(operation, Operation::Read { .. }) {
+            if let Some(action) = self.on_read.lock().take() {
+                action();
+            }
             let _ = self.held.send((context, responder));
         } else {
             self.native.dispatch(context, operation, responder);
@@ -393,6 +449,10 @@ pub fn mounts_at(path: &Path) -> usize {
     mountinfo.lines().filter(|line| line.split(' ').nth(4) == Some(path)).count()
 }
 
+pub fn zeros(length: u64) -> SegmentList {
+    [Segment::Zeros(length)].into_iter().collect()
+}
+
 pub fn mount(memory: Memory, point: &MountPoint) -> (Mount, Arc<Memory>) {
     let memory = Arc::new(memory);
     let native = Native::new(Arc::clone(&memory));
@@ -403,7 +463,7 @@ pub fn mount(memory: Memory, point: &MountPoint) -> (Mount, Arc<Memory>) {
 /// Waits until `condition` holds, by looking again and again: for states of the kernel and
 /// of other processes, which send no event.
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < PATIENCE, "{what} did not come about");
         thread::yield_now();
