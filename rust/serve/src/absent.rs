@@ -11,7 +11,8 @@
 //! to say so ([`Properties::keep_cache_without_open`]).
 
 use fusesg_fs::{
-    Errno, FilesystemStatistics, Opened, OperationKind, OperationSet, Properties, Reply, Result,
+    Errno, FilesystemStatistics, Opened, OpenedFlags, OperationKind, OperationSet, Properties,
+    Reply, Result,
 };
 
 /// Operations that change something.
@@ -54,6 +55,11 @@ pub(crate) fn answer(properties: &Properties, kind: OperationKind) -> Result<Rep
     use OperationKind as Kind;
     match kind {
         Kind::Open | Kind::Opendir if properties.keep_cache_without_open => Err(Errno::ENOSYS),
+        Kind::Open if !properties.implemented.contains(Kind::Flush) => {
+            // a FLUSH would only be refused; and a server that is killed with a file of its
+            // own mount open must not have to wait for the answer
+            Ok(Reply::Opened(Opened { flags: OpenedFlags::NO_FLUSH, ..Opened::default() }))
+        }
         Kind::Open | Kind::Opendir => Ok(Reply::Opened(Opened::default())),
         Kind::Release | Kind::Releasedir | Kind::Forget => Ok(Reply::Done),
         Kind::Statfs => Ok(Reply::Statistics(FilesystemStatistics::default())),
@@ -130,7 +136,13 @@ mod tests {
     #[test]
     fn open_succeeds_unless_the_cache_may_be_kept() {
         let mut properties = with(&[OperationKind::Read]);
-        assert!(matches!(answer(&properties, OperationKind::Open), Ok(Reply::Opened(_))));
+        let opened = |properties: &Properties| match answer(properties, OperationKind::Open) {
+            Ok(Reply::Opened(opened)) => opened,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(opened(&properties).flags, OpenedFlags::NO_FLUSH);
+        properties.implemented = properties.implemented.with(OperationKind::Flush);
+        assert_eq!(opened(&properties).flags, OpenedFlags::empty());
         properties.keep_cache_without_open = true;
         assert_eq!(answer(&properties, OperationKind::Open).unwrap_err(), Errno::ENOSYS);
     }

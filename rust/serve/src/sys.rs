@@ -162,6 +162,21 @@ pub(crate) fn replace_descriptor(descriptor: RawFd, null: RawFd) {
     }
 }
 
+/// Gives the calling thread a descriptor table of its own, in which only `kept` is open.
+pub(crate) fn keep_only(kept: BorrowedFd<'_>) -> io::Result<()> {
+    let kept = kept.as_raw_fd().cast_unsigned();
+    // SAFETY: affects this thread's descriptor table only.
+    check(unsafe { libc::unshare(libc::CLONE_FILES) })?;
+    if kept > 0 {
+        // SAFETY: the table is this thread's own since the line above, and nothing that
+        // runs on this thread uses another descriptor than `kept`.
+        check(unsafe { libc::close_range(0, kept - 1, 0) })?;
+    }
+    // SAFETY: as above.
+    check(unsafe { libc::close_range(kept + 1, u32::MAX, 0) })?;
+    Ok(())
+}
+
 /// Closes a descriptor that no object owns. Async-signal-safe.
 pub(crate) fn close_raw(descriptor: RawFd) {
     // SAFETY: the caller says that nothing owns the descriptor; a bad one is an error.

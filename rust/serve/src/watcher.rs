@@ -6,12 +6,20 @@
 //! ours, by mount id and device, and detaches it. On a regular unmount it is told so and
 //! just ends. It is nobody's child, has a session of its own and keeps none of our
 //! memory and descriptors.
+//!
+//! Our end of the pipe is in the descriptor table of one thread alone, the keeper. A
+//! process that is killed while a thread of it waits for its own mount (or closes a file
+//! there, which sends a FLUSH) is stuck: that thread keeps the common descriptor table, and
+//! with it the connection, alive. The keeper dies all the same, and its table with it; the
+//! watcher then ends the connection by `umount -f`, which frees the stuck thread.
 
 use std::ffi::{CString, OsStr};
 use std::io::{self, PipeWriter, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, JoinHandle};
 
 use crate::fork::NotInherited;
 use crate::mounting::MountInfo;
@@ -30,16 +38,16 @@ while read -r id parent device root point rest; do
     [ "$parent" = "$1" ] && covered=yes
 done < /proc/self/mountinfo
 [ -n "$ours" ] && [ -z "$covered" ] || exit 0
-umount -l -- "$4" || fusermount3 -u -z -- "$4" || fusermount -u -z -- "$4"
+umount -f -l -- "$4" || umount -l -- "$4" || fusermount3 -u -z -- "$4" || fusermount -u -z -- "$4"
 "#;
 
 /// The watcher of one mount.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     pid: i32,
-    // before the pipe: it is to be taken off the list before it is closed
-    _not_inherited: NotInherited,
-    pipe: PipeWriter,
+    /// Tells the keeper that there is nothing left to clean up.
+    dismissal: Sender<()>,
+    keeper: JoinHandle<()>,
 }
 
 impl Watcher {
@@ -64,17 +72,47 @@ impl Watcher {
             .collect::<Result<Vec<_>, _>>()?;
         let environment = [c"PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned()];
         let pid = sys::spawn_detached(c"/bin/sh", &arguments, &environment, stdin.as_fd())?;
-        let not_inherited = NotInherited::new(pipe.as_fd());
-        Ok(Self { pid, _not_inherited: not_inherited, pipe })
+        match keep(pipe) {
+            Ok((dismissal, keeper)) => Ok(Self { pid, dismissal, keeper }),
+            Err(error) => {
+                // it was dismissed
+                sys::reap(pid);
+                Err(error)
+            }
+        }
     }
 
     /// Ends the watcher: there is nothing left to clean up.
     pub(crate) fn dismiss(self) {
-        let Self { pid, _not_inherited: listed, mut pipe } = self;
-        // a watcher that somebody killed is gone already
-        let _ = pipe.write_all(b"done\n");
-        drop(listed);
-        drop(pipe);
+        let Self { pid, dismissal, keeper } = self;
+        let _ = dismissal.send(());
+        let _ = keeper.join();
         sys::reap(pid);
     }
+}
+
+/// Moves the pipe into the keeper's descriptor table.
+fn keep(mut pipe: PipeWriter) -> io::Result<(Sender<()>, JoinHandle<()>)> {
+    let number = pipe.as_raw_fd();
+    // until it is out of the common table, a forked child would inherit it
+    let listed = NotInherited::new(pipe.as_fd());
+    let (dismissal, dismissed) = mpsc::channel();
+    let (separated, separation) = mpsc::channel();
+    let keeper = thread::Builder::new().name("fusesg-keeper".into()).spawn(move || {
+        let result = sys::keep_only(pipe.as_fd());
+        let failed = result.is_err();
+        let told = separated.send(result).is_ok();
+        // without a table of its own the keeper is of no use; nor is a watcher that would
+        // take a silent end of the pipe for our death
+        if failed || (told && dismissed.recv().is_ok()) {
+            // a watcher that somebody killed is gone already
+            let _ = pipe.write_all(b"done\n");
+        }
+    })?;
+    let result = separation.recv().unwrap_or_else(|_| Err(io::Error::other("keeper died")));
+    drop(listed);
+    result?;
+    // the keeper has its own copy
+    sys::close_raw(number);
+    Ok((dismissal, keeper))
 }
