@@ -33,6 +33,7 @@ import pytest
 
 import fusesg
 from fusesg import _core
+from fusesg.examples.hello import Hello
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -214,7 +215,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
     """One mount, so that what a process starts only once is there before the tests."""
     directory = tmp_path_factory.mktemp("warm")
     try:
-        with fusesg.mount(fusesg.Filesystem(), directory):
+        with fusesg.mount(Hello(), directory):
             pass
     except OSError as error:
         pytest.skip(f"nothing can be mounted here: {error}")

@@ -77,21 +77,24 @@ def serve(
         **options: Single settings by name, which win over `config`.
 
     Raises:
-        OSError: It could not be mounted; the message says what to do about it.
+        OSError: It could not be mounted, and the message says what to do about it; or
+            it is unmounted, but a callback does not return.
         TypeError: An option is unknown or has the wrong type, or `filesystem` cannot
             be served.
         ValueError: An option is out of range.
     """
     # the handlers come first: a signal that arrives while mounting must not end the
     # process between mount(2) and the first line that could undo it
-    with (
-        Termination() as termination,
-        mount(filesystem, mountpoint, config, **options) as mounted,
-    ):
-        termination.ends(mounted)
-        if on_ready:
-            on_ready(mounted)
-        mounted.wait()
+    with Termination() as termination:
+        mounted = mount(filesystem, mountpoint, config, **options)
+        try:
+            termination.ends(mounted)
+            if on_ready:
+                on_ready(mounted)
+            termination.wait(mounted)
+        finally:
+            if not termination.has_unmounted:
+                mounted.unmount()
 
 
 class Mount:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 from typing import TYPE_CHECKING, Any, Self
@@ -13,6 +12,9 @@ if TYPE_CHECKING:
     from fusesg._mount import Mount
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_LOOK_SECONDS = 1.0
+"""How often the main thread, while it waits, looks whether unmounting was in vain."""
 
 
 class Termination:
@@ -27,12 +29,28 @@ class Termination:
         self._previous: dict[signal.Signals, Any] = {}
         self._mount: Mount | None = None
         self._received = 0
+        self._error: OSError | None = None
+        self.has_unmounted = False
+        """Whether a signal has had its effect, or as much of it as can be had."""
 
     def ends(self, mount: Mount) -> None:
         """From now on signals end `mount`; so does one that came already."""
         self._mount = mount
         if self._received:
             self._unmount()
+
+    def wait(self, mount: Mount) -> None:
+        """Waits until the mount has ended.
+
+        Raises:
+            OSError: It is unmounted upon a signal, but a callback does not return.
+        """
+        # a callback that never returns keeps the mount from ending, and must not keep
+        # the process from doing so
+        while not mount.wait(_LOOK_SECONDS) and not self.has_unmounted:
+            pass
+        if self._error is not None:
+            raise self._error
 
     def __enter__(self) -> Self:
         # Python allows handlers on the main thread only
@@ -63,13 +81,15 @@ class Termination:
             self._mount.abort()
 
     def _unmount(self) -> None:
-        threading.Thread(
-            target=_unmount, args=(self._mount,), name="fusesg-unmount", daemon=True
-        ).start()
+        assert self._mount is not None
+        mount = self._mount
 
+        def unmount() -> None:
+            try:
+                mount.unmount()
+            except OSError as error:
+                self._error = error
+            finally:
+                self.has_unmounted = True
 
-def _unmount(mount: Mount) -> None:
-    try:
-        mount.unmount()
-    except OSError:
-        logging.getLogger("fusesg").exception("%s could not be unmounted", mount.path)
+        threading.Thread(target=unmount, name="fusesg-unmount", daemon=True).start()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _MEMORY = "/dev/shm"  # noqa: S108 - TemporaryDirectory makes a private one in it
+_SHOWN = 20  # differences; more would hide the verdict
 _SPACE = 1 << 30  # bytes wanted in memory for the temporary files
 
 
@@ -46,15 +47,17 @@ def run(*, quick: bool) -> int:
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         raise CommandError(f"{error.strerror or error}{where}") from error
-    differences = archive + writable + measured
     seconds = time.monotonic() - started
-    for difference in differences[:20]:
+    parts = [archive, writable, measured]
+    differences = [each for part in parts for each in part.differences]
+    for difference in differences[:_SHOWN]:
         print(f"DIFFERENT: {difference}", file=sys.stderr)
     if differences:
-        print(f"\nFAILED: {len(differences)} differences in {seconds:.0f} s.")
+        print(f"\nFAILED: {len(differences)} differences ({seconds:.0f} s).")
         return 1
     print(
-        f"\nOK: everything compared equal, nothing is left mounted ({seconds:.0f} s)."
+        f"\nOK: {archive.summary} and {writable.summary} compared equal; "
+        f"{measured.summary}; nothing is left mounted ({seconds:.0f} s)."
     )
     return 0
 

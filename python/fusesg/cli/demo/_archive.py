@@ -11,6 +11,7 @@ from typing import IO
 
 import fusesg
 from fusesg.cli._progress import Progress
+from fusesg.cli.demo._outcome import Outcome
 from fusesg.examples.tar import TarFilesystem
 
 _CHUNK = 1 << 20
@@ -18,7 +19,7 @@ _QUICK_PACKAGES = {"asyncio", "collections", "email", "encodings", "json"}
 _NOT_STANDARD = {"site-packages", "dist-packages"}
 
 
-def run(directory: str, *, quick: bool) -> list[str]:
+def run(directory: str, *, quick: bool) -> Outcome:
     """Packs, mounts, compares.
 
     Args:
@@ -26,7 +27,7 @@ def run(directory: str, *, quick: bool) -> list[str]:
         quick: Only some packages.
 
     Returns:
-        What was different.
+        The members of the tar that are different in the mount.
     """
     archive = os.path.join(directory, "stdlib.tar")
     mountpoint = os.path.join(directory, "tar")
@@ -36,10 +37,10 @@ def run(directory: str, *, quick: bool) -> list[str]:
     filesystem = TarFilesystem(archive)
     with fusesg.mount(filesystem, mountpoint, read_only=True):
         print(f"Indexed and mounted in {time.monotonic() - started:.1f} s")
-        differences = _compare(archive, mountpoint)
+        outcome = _compare(archive, mountpoint)
     os.rmdir(mountpoint)
     os.unlink(archive)
-    return differences
+    return outcome
 
 
 def _pack(library: str, archive: str, *, quick: bool) -> None:
@@ -61,7 +62,7 @@ def _pack(library: str, archive: str, *, quick: bool) -> None:
             progress.advance()
 
 
-def _compare(archive: str, mountpoint: str) -> list[str]:
+def _compare(archive: str, mountpoint: str) -> Outcome:
     """Each member with what the mount shows, and no more names there than members."""
     differences = []
     size = 0
@@ -81,10 +82,8 @@ def _compare(archive: str, mountpoint: str) -> list[str]:
     }
     packed = {member.name for member in members}
     differences += [f"{name} only in the tar or the mount" for name in shown ^ packed]
-    print(
-        f"{size / 1e6:.0f} MB read through the kernel, byte for byte those of the tar"
-    )
-    return differences
+    print(f"{size / 1e6:.0f} MB read through the kernel")
+    return Outcome(f"{len(members)} members of the tar", differences)
 
 
 def _is_equal(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> bool:

@@ -8,12 +8,13 @@ import os
 import fusesg
 from fusesg.cli._progress import Progress
 from fusesg.cli.demo import _tree
+from fusesg.cli.demo._outcome import Outcome
 from fusesg.examples.memory import MemoryFilesystem
 
 _PACKAGES = ["asyncio", "email", "importlib", "json", "logging", "unittest"]
 
 
-def run(directory: str, *, quick: bool) -> list[str]:
+def run(directory: str, *, quick: bool) -> Outcome:
     """Makes a tree, copies it into each file system, compares.
 
     Args:
@@ -21,7 +22,7 @@ def run(directory: str, *, quick: bool) -> list[str]:
         quick: A smaller tree.
 
     Returns:
-        What was different.
+        The entries that are different in a copy.
     """
     source = os.path.join(directory, "tree")
     behind = os.path.join(directory, "behind")
@@ -35,11 +36,10 @@ def run(directory: str, *, quick: bool) -> list[str]:
         ("examples/memory.py", MemoryFilesystem()),
         ("Passthrough", fusesg.Passthrough(behind)),
     ]:
-        # a tree has set-user-id files, and the kernel shows them on every mount
         with fusesg.mount(filesystem, mountpoint):
             found = _copy_and_describe(label, source, entries, mountpoint)
         differences += [f"{label}: {each}" for each in _compare(entries, found)]
-    return differences
+    return Outcome(f"2 x {len(entries)} copied entries", differences)
 
 
 def _copy_and_describe(
