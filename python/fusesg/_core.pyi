@@ -814,3 +814,67 @@ class Passthrough:
         waiter: PollWaiter | None,
         ctx: Context,
     ) -> int: ...
+
+@final
+class Mount:
+    """A mounted file system; see `fusesg.Mount`, which has one.
+
+    Args:
+        filesystem: What to serve.
+        mountpoint: An existing directory, as an absolute path.
+        settings: What `fusesg.Config.settings` returns.
+
+    Raises:
+        OSError: It could not be mounted; the message says what to do about it.
+        TypeError: The file system cannot be served, or there is no such setting.
+        ValueError: A setting is out of range.
+    """
+
+    def __new__(
+        cls, filesystem: object, mountpoint: str, settings: dict[str, Any] | None = None
+    ) -> Self: ...
+    @property
+    def path(self) -> str:
+        """Where it is mounted."""
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is mounted and served."""
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until it has ended, at most `timeout` seconds; whether it has.
+
+        Runs signal handlers meanwhile, if this is the main thread.
+        """
+    def unmount(self) -> None:
+        """Unmounts, and waits for the serving threads a bounded time."""
+    def abort(self) -> None:
+        """Ends the connection at once: all requests fail."""
+    def statistics(self) -> dict[str, Any]:
+        """What was served so far."""
+    def invalidate_inode(self, inode: int, offset: int = 0, length: int = 0) -> None:
+        """Makes the kernel forget attributes and cached data."""
+    def invalidate_entry(self, parent: int, name: str, deleted: bool = False) -> None:
+        """Makes the kernel forget a name."""
+    def store(self, inode: int, offset: int, data: Buffer) -> None:
+        """Puts data into the kernel's cache."""
+
+def next_log_record(timeout: float | None = None) -> tuple[int, str, str] | None:
+    """The next log record: level of the module logging, target, message.
+
+    Args:
+        timeout: How many seconds to wait for one; None is for ever.
+
+    Returns:
+        The record; None if there is none in time, or the queue is closed and empty.
+    """
+
+def close_log_queue() -> None:
+    """Lets `next_log_record` return None once the queue is empty."""
+
+def set_log_level(level: int) -> None:
+    """Sets the least severe level that gets into the queue."""
+
+def _shutdown() -> None:
+    """Unmounts all mounts, and keeps threads out of the ending interpreter."""
+
+def _after_fork_in_child() -> None:
+    """Makes a forked child forget its parent's mounts."""
