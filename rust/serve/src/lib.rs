@@ -19,7 +19,7 @@
 //! | messages of our own, past fuser | `own_reply.rs` |
 //! | what all requests of a mount share | `connection.rs` |
 //! | which requests are being served | `in_flight.rs` |
-//! | killed callers, deadlines, slow requests | `sweeper.rs` |
+//! | killed callers, deadlines, slow requests | `sweeper.rs`, `caller.rs` |
 //! | [`Statistics`]; the trace log | `metrics.rs`, `trace.rs` |
 //! | [`Notifier`]: invalidations | `notifier.rs` |
 //! | files that the kernel reads and writes by itself | `kernel_passthrough.rs` |
@@ -33,6 +33,7 @@
 //! installs a logger drops them.
 
 mod absent;
+mod caller;
 mod config;
 mod connection;
 mod data_reply;

@@ -258,9 +258,10 @@ struct ServingMount {
 impl ServingMount {
     fn start(self, session: Session<FuserTransport>) -> io::Result<()> {
         let inner = &self.inner;
-        let sweeper = sweeper::spawn(&inner.connection, &self.dispatch, &inner.config)?;
-        let sender = notifier::spawn(&inner.connection.notifications, session.notifier())?;
         let connection = Arc::clone(&inner.connection);
+        let sweeper = sweeper::spawn(&connection, &self.dispatch, &inner.config)?;
+        let sender = notifier::spawn(&connection.notifications, session.notifier())
+            .inspect_err(|_| connection.sweeper.stop())?;
         let session_thread = move || {
             let outcome = session.run();
             self.inner.connection.sweeper.stop();

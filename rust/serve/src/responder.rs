@@ -124,8 +124,8 @@ impl Responder {
     fn close(&self, failed: bool, bytes: u64, text: Option<String>) {
         let connection = &*self.connection;
         let nanoseconds = connection.in_flight.now().saturating_sub(self.ticket.started);
-        connection.in_flight.end(self.ticket);
         connection.metrics.record(self.kind, nanoseconds, failed, bytes);
+        connection.in_flight.end(self.ticket);
         if let (Some(arguments), Some(text)) = (&self.trace, text) {
             let time = Duration::from_nanos(nanoseconds);
             trace::log(self.unique, self.kind, arguments, &text, time);

@@ -13,13 +13,14 @@
 //! the other.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
-use fusesg_fs::{Errno, OperationKind};
+use fusesg_fs::{Errno, OperationKind, Unique};
 
+use crate::caller::{self, Caller};
 use crate::connection::Connection;
 use crate::in_flight::Pending;
 use crate::{Dispatch, MountConfig};
@@ -89,9 +90,10 @@ pub(crate) fn spawn(
 impl Sweeper {
     fn run(&self) {
         let wakeup = &self.connection.sweeper;
+        let mut processes = Processes::new();
         while !wakeup.stop.load(Ordering::SeqCst) {
             if !self.connection.in_flight.is_empty() {
-                self.sweep();
+                self.sweep(&mut processes);
                 thread::park_timeout(TICK);
                 continue;
             }
@@ -103,53 +105,62 @@ impl Sweeper {
         }
     }
 
-    fn sweep(&self) {
-        // many requests of one caller cost one look
-        let mut killed = HashMap::new();
+    fn sweep(&self, processes: &mut Processes) {
+        let mut judged = HashMap::new();
+        let mut looked_at = HashMap::new();
         for request in self.connection.in_flight.pending() {
-            if request.age < PATIENCE
-                && self.request_timeout.is_none_or(|limit| request.age < limit)
-            {
+            self.warn_if_slow(&request);
+            if self.request_timeout.is_some_and(|limit| request.age >= limit) {
+                self.answer(&request, Errno::ETIMEDOUT, &self.connection.metrics.timed_out);
                 continue;
             }
-            if let Some(limit) = self.slow_request_warning
-                && request.age >= limit
-                && self.connection.in_flight.report_slow_once(request.ticket)
-            {
-                log::warn!(
-                    "{} (request {}) has been served for {:.1} s",
-                    request.kind,
-                    request.unique,
-                    request.age.as_secs_f64()
-                );
+            if request.age < PATIENCE || !somebody_waits(&request) {
+                continue;
             }
-            if self.request_timeout.is_some_and(|limit| request.age >= limit) {
-                if self.answer(&request, Errno::ETIMEDOUT) {
-                    self.connection.metrics.timed_out.fetch_add(1, Ordering::Relaxed);
-                }
-            } else if somebody_waits(&request)
-                && *killed.entry(request.pid).or_insert_with(|| is_killed(request.pid))
-                && self.answer(&request, Errno::EINTR)
-            {
-                self.connection.metrics.interrupted.fetch_add(1, Ordering::Relaxed);
+            let known = processes.get(&request.unique).copied();
+            // many requests of one caller cost one look
+            let caller = *judged.entry(request.pid).or_insert_with(|| caller::look(request.pid));
+            if let Caller::Alive { process } = caller {
+                looked_at.insert(request.unique, process);
             }
+            if is_given_up(request.kind, caller, known) {
+                self.answer(&request, Errno::EINTR, &self.connection.metrics.interrupted);
+            }
+        }
+        *processes = looked_at;
+    }
+
+    fn warn_if_slow(&self, request: &Pending) {
+        if self.slow_request_warning.is_some_and(|limit| request.age >= limit)
+            && self.connection.in_flight.report_slow_once(request.ticket)
+        {
+            log::warn!(
+                "{} (request {}) has been served for {:.1} s",
+                request.kind,
+                request.unique,
+                request.age.as_secs_f64()
+            );
         }
     }
 
     /// Answers in the callback's place, unless the callback was quicker.
-    fn answer(&self, request: &Pending, errno: Errno) -> bool {
+    fn answer(&self, request: &Pending, errno: Errno, counter: &AtomicU64) {
         if !self.connection.in_flight.cancel(request.ticket, request.unique) {
-            return false;
+            return;
         }
+        counter.fetch_add(1, Ordering::Relaxed);
         if let Err(error) = self.connection.own_reply.error(request.unique, errno) {
             log::warn!("request {} could not be answered {errno}: {error}", request.unique);
         }
         if let Some(dispatch) = self.dispatch.upgrade() {
             dispatch.cancelled(request.unique);
         }
-        true
     }
 }
+
+/// The process of each caller that was looked at, by request: once a thread is gone, its
+/// number no longer tells.
+type Processes = HashMap<Unique, u32>;
 
 /// Whether a process waits for the answer. The kernel sends RELEASE in the background,
 /// on behalf of whoever closed last.
@@ -158,42 +169,19 @@ fn somebody_waits(request: &Pending) -> bool {
     request.pid != 0 && !matches!(request.kind, OperationKind::Release | OperationKind::Releasedir)
 }
 
-/// Signals that end a wait. The kernel turns one that is fatal by default into SIGKILL;
-/// one that has a handler stays what it is.
-const ENDING: [i32; 5] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGTERM];
-
-/// Whether one of [`ENDING`] waits, unblocked, for the thread `tid`.
-fn is_killed(tid: u32) -> bool {
-    let Ok(status) = std::fs::read(format!("/proc/{tid}/status")) else { return false };
-    let ending = ENDING.iter().fold(0_u64, |mask, signal| mask | 1 << (signal - 1));
-    (mask(&status, b"SigPnd:") | mask(&status, b"ShdPnd:")) & !mask(&status, b"SigBlk:") & ending
-        != 0
-}
-
-/// The signal set in the line of `/proc/PID/status` that starts with `key`.
-fn mask(status: &[u8], key: &[u8]) -> u64 {
-    status
-        .split(|byte| *byte == b'\n')
-        .find_map(|line| line.strip_prefix(key))
-        .and_then(|hex| std::str::from_utf8(hex).ok())
-        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-        .unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signal_sets_are_read_from_status() {
-        let status = b"Name:\tcat\nSigPnd:\t0000000000000100\nShdPnd:\t0000000000004002\n";
-        assert_eq!(mask(status, b"SigPnd:"), 0x100);
-        assert_eq!(mask(status, b"ShdPnd:"), 0x4002);
-        assert_eq!(mask(status, b"SigBlk:"), 0);
-    }
-
-    #[test]
-    fn nobody_killed_us() {
-        assert!(!is_killed(std::process::id()));
+/// Whether nobody wants the answer any more.
+///
+/// A caller that waits for its own request stays until it is answered. One that waits for
+/// the page cache dies at once and leaves its READ behind; whoever else waits for the same
+/// page asks again. A WRITE is never given up so: its thread may have left it to finish.
+fn is_given_up(kind: OperationKind, caller: Caller, known_process: Option<u32>) -> bool {
+    match caller {
+        Caller::Killed => true,
+        Caller::Alive { .. } => false,
+        Caller::Gone => {
+            kind == OperationKind::Read
+                && known_process
+                    .is_none_or(|process| !matches!(caller::look(process), Caller::Alive { .. }))
+        }
     }
 }

@@ -15,9 +15,13 @@ use fusesg_serve::{Delivery, Mount};
 #[test]
 fn a_killed_caller_of_a_slow_callback_dies() {
     watchdog();
-    for signal in [libc::SIGKILL, libc::SIGTERM, libc::SIGINT] {
+    // through the page cache the caller leaves its request behind, past it it waits
+    let signals = [libc::SIGKILL, libc::SIGTERM, libc::SIGINT];
+    for (signal, direct_io) in
+        signals.map(|s| (s, true)).into_iter().chain([(libc::SIGKILL, false)])
+    {
         let point = MountPoint::new();
-        let memory = Memory { direct_io: true, ..Memory::new() };
+        let memory = Memory { direct_io, ..Memory::new() };
         let (dispatch, held) = HoldReads::new(memory.with("file", b"text"));
         let mount = Mount::new(dispatch, point.config()).unwrap();
         // the kernel lets a caller go that waits for the page cache, but not one that
@@ -41,6 +45,7 @@ fn a_killed_caller_of_a_slow_callback_dies() {
         assert_eq!(responder.answer(Ok(Reply::Data(zeros(4)))), Delivery::Dropped);
         assert_eq!(mount.statistics().interrupted, 1);
         mount.unmount().unwrap();
+        assert!(!logged("fuser::reply"), "what we brought about ourselves is no news");
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::{HoldReads, Memory, MountPoint, PATIENCE, eventually, mount, watchdog};
+use common::{HoldReads, Memory, MountPoint, PATIENCE, eventually, logged, mount, watchdog};
 use fusesg_fs::{Errno, Reply};
 use fusesg_serve::{Delivery, Mount, MountConfig, Native};
 
@@ -55,14 +55,18 @@ fn what_somebody_mounted_over_it_is_left_alone() {
 #[test]
 fn what_somebody_mounted_in_its_place_is_left_alone() {
     watchdog();
-    let point = MountPoint::new();
-    let (mount, _) = mount(Memory::new(), &point);
-    run("umount", &[text(point.path())]);
-    run("mount", &["-t", "tmpfs", "other", text(point.path())]);
-    assert!(mount.wait(Some(PATIENCE)));
-    mount.unmount().unwrap();
-    drop(mount);
-    assert_eq!(point.mounts(), 1);
+    // the kernel gives the next mount the number and the device of the one that went, so
+    // that now and then both are the same
+    for _ in 0..20 {
+        let point = MountPoint::new();
+        let (mount, _) = mount(Memory::new(), &point);
+        run("umount", &[text(point.path())]);
+        run("mount", &["-t", "tmpfs", "other", text(point.path())]);
+        assert!(mount.wait(Some(PATIENCE)));
+        mount.unmount().unwrap();
+        drop(mount);
+        assert_eq!(point.mounts(), 1);
+    }
 }
 
 #[test]
@@ -93,6 +97,7 @@ fn an_aborted_mount_leaves_nothing_behind() {
     assert_eq!(point.mounts(), 0);
     // an answer that comes after the end goes nowhere, quietly
     let _ = responder.answer(Err(Errno::EIO));
+    assert!(!logged("fuser::reply"));
 }
 
 #[test]
@@ -207,17 +212,40 @@ fn a_server_that_ends_leaves_no_mount_and_no_watcher() {
     drop(server.stdin.take());
     assert!(server.wait().unwrap().success());
     assert_eq!(point.mounts(), 0);
-    eventually("the watcher's end", || watchers_of(point.path()) == 0);
+    eventually("the watcher's end", || watchers_of(point.path()).is_empty());
 }
 
-fn watchers_of(point: &Path) -> usize {
+#[test]
+fn a_stale_mount_is_explained() {
+    watchdog();
+    let point = MountPoint::new();
+    let mut server = hello(point.path(), None);
+    for watcher in watchers_of(point.path()) {
+        run("kill", &["-9", &watcher]);
+    }
+    eventually("the watcher's end", || watchers_of(point.path()).is_empty());
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let native = Arc::new(Native::new(Arc::new(Memory::new())));
+    let error = Mount::new(native, point.config()).unwrap_err();
+    assert_eq!(error.errno, Some(libc::ENOTCONN));
+    assert!(error.message.contains("fusermount3 -u"), "{error}");
+}
+
+fn watchers_of(point: &Path) -> Vec<String> {
     let point = text(point);
+    let is_watcher = |process: &Path| {
+        fs::read(process.join("cmdline")).is_ok_and(|line| {
+            let line = String::from_utf8_lossy(&line);
+            line.contains("fusesg-watcher") && line.contains(point)
+        })
+    };
     fs::read_dir("/proc")
         .unwrap()
-        .filter_map(|process| fs::read(process.ok()?.path().join("cmdline")).ok())
-        .map(|line| String::from_utf8_lossy(&line).into_owned())
-        .filter(|line| line.contains("fusesg-watcher") && line.contains(point))
-        .count()
+        .map(|process| process.unwrap().path())
+        .filter(|process| is_watcher(process))
+        .map(|process| process.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect()
 }
 
 /// nobody: fusermount3 wants a user that has a name.
@@ -266,6 +294,7 @@ fn an_unprivileged_server_mounts_through_fusermount3() {
     };
     let as_user = |file: &Path| {
         let output = Command::new("cat").arg(file).uid(USER).gid(USER).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     };
 

@@ -35,7 +35,8 @@ pub(crate) fn mount(config: &MountConfig) -> Result<Mounted, MountError> {
         Err(kernel::Failure::Other(error)) => return Err(error),
     };
     match topmost(&point) {
-        Ok(Some(info)) if info.kind.as_encoded_bytes().starts_with(b"fuse") => {
+        Ok(Some(mut info)) if info.is_fuse() => {
+            info.id.unique = unique_id(&point);
             Ok(Mounted { device, point, info })
         }
         Ok(_) => Err(MountError::new(
@@ -54,7 +55,16 @@ pub(crate) fn mount(config: &MountConfig) -> Result<Mounted, MountError> {
 
 /// Whether the mount that is seen at `point` is the one with this id.
 pub(crate) fn is_on_top(point: &Path, id: MountId) -> io::Result<bool> {
-    Ok(topmost(point)?.is_some_and(|info| info.id == id))
+    // ids and devices in mountinfo go to the next mount as soon as this one is gone
+    if id.unique.is_some() {
+        return Ok(unique_id(point) == id.unique);
+    }
+    Ok(topmost(point)?
+        .is_some_and(|info| info.is_fuse() && (info.id.id, info.id.minor) == (id.id, id.minor)))
+}
+
+fn unique_id(point: &Path) -> Option<u64> {
+    sys::unique_mount_id(&kernel::c_string(point.as_os_str()).ok()?)
 }
 
 /// Unmounts what is at `point`, detaching it if it is busy. Ask

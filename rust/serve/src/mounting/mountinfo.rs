@@ -8,11 +8,13 @@ use std::path::Path;
 /// A mount, as the kernel numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MountId {
-    /// Unique among the mounts that exist.
+    /// Unique among the mounts that exist now.
     pub(crate) id: u64,
     /// Minor number of the file system's device; also the name of a FUSE connection in
     /// the connections control file system.
     pub(crate) minor: u32,
+    /// A number that no other mount ever has, where the kernel gives one (Linux 6.8).
+    pub(crate) unique: Option<u64>,
 }
 
 /// One line.
@@ -24,10 +26,14 @@ pub(crate) struct MountInfo {
     /// The mount point as it is written in the file, with its octal escapes.
     pub(crate) escaped_point: OsString,
     /// `fuse.subtype` and the like.
-    pub(crate) kind: OsString,
+    kind: OsString,
 }
 
 impl MountInfo {
+    pub(crate) fn is_fuse(&self) -> bool {
+        self.kind.as_bytes().starts_with(b"fuse")
+    }
+
     /// `36 35 0:57 / /mnt/point rw shared:1 - fuse.x source rw`
     fn parse(line: &[u8]) -> Option<Self> {
         let mut fields = line.split(|byte| *byte == b' ');
@@ -39,7 +45,7 @@ impl MountInfo {
         let escaped = fields.nth(1)?;
         let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
         Some(Self {
-            id: MountId { id, minor },
+            id: MountId { id, minor, unique: None },
             parent,
             point: OsString::from_vec(unescape(escaped)),
             escaped_point: OsString::from_vec(escaped.to_vec()),
@@ -99,7 +105,7 @@ mod tests {
     #[test]
     fn the_covering_mount_is_on_top() {
         let top = topmost_of(LINES, Path::new("/mnt/a b")).unwrap();
-        assert_eq!(top.id, MountId { id: 41, minor: 51 });
+        assert_eq!(top.id, MountId { id: 41, minor: 51, unique: None });
         assert_eq!(top.kind, "tmpfs");
     }
 
