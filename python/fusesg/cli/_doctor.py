@@ -259,7 +259,6 @@ def _silent(paths: list[str]) -> list[str]:
     probes = {
         path: subprocess.Popen(
             [sys.executable, "-S", "-c", program, path],
-            stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             cwd="/",
         )
