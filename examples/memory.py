@@ -2,15 +2,13 @@
 
     fusesg mount memory.py:MemoryFilesystem MOUNTPOINT
 
-Modes, owners, times, symbolic and hard links, extended attributes, files that are open
-while they are removed: what a tree needs to be copied in and out unchanged.
+It keeps what a tree needs to be copied in and out unchanged.
 """
 
 import errno
 import itertools
 import os
 import stat
-import sys
 import threading
 import time
 
@@ -250,7 +248,3 @@ class MemoryFilesystem(fusesg.Filesystem):
         self.getxattr(inode, name, ctx)
         del self._nodes[inode].xattrs[name]
         self._nodes[inode].touch()
-
-
-if __name__ == "__main__":
-    fusesg.serve(MemoryFilesystem(), sys.argv[1])
