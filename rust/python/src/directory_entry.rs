@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use fusesg_fs::{Entry, FileType, Inode};
+use fusesg_fs::{FileType, Inode};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -22,7 +22,7 @@ pub(crate) struct PyDirectoryEntry {
     /// `d_type`.
     pub(crate) kind: FileType,
     /// What a lookup of the name would answer, if the class knows.
-    pub(crate) entry: Option<Entry>,
+    pub(crate) entry: Option<PyEntry>,
     /// Position after this entry, 1..=i64::MAX, if the class has its own positions.
     pub(crate) next_offset: Option<u64>,
 }
@@ -42,7 +42,7 @@ impl PyDirectoryEntry {
             name: names::component("name", name)?,
             inode: Inode(integer("inode", inode, 1..=u64::MAX)?),
             kind: file_type(r#type)?,
-            entry: entry.map(|entry| entry.get().0),
+            entry: entry.map(|entry| entry.get().clone()),
             next_offset: optional_offset(next_offset)?,
         })
     }
@@ -55,12 +55,12 @@ impl PyDirectoryEntry {
         entry: &Bound<'_, PyEntry>,
         next_offset: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let entry = entry.get().0;
+        let entry = entry.get();
         Ok(Self {
             name: names::component("name", name)?,
-            inode: entry.attributes.inode,
-            kind: entry.attributes.kind,
-            entry: Some(entry),
+            inode: entry.0.attributes.inode,
+            kind: entry.0.attributes.kind,
+            entry: Some(entry.clone()),
             next_offset: optional_offset(next_offset)?,
         })
     }
@@ -82,7 +82,7 @@ impl PyDirectoryEntry {
 
     #[getter]
     fn entry(&self) -> Option<PyEntry> {
-        self.entry.map(PyEntry::from)
+        self.entry.clone()
     }
 
     #[getter]
@@ -91,8 +91,8 @@ impl PyDirectoryEntry {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let entry = match self.entry {
-            Some(entry) => Bound::new(py, PyEntry::from(entry))?.repr()?.to_string(),
+        let entry = match &self.entry {
+            Some(entry) => Bound::new(py, entry.clone())?.repr()?.to_string(),
             None => "None".into(),
         };
         Ok(format!(

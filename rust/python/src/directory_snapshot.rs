@@ -33,19 +33,6 @@ pub(crate) struct Name {
     pub(crate) entry: Option<Entry>,
 }
 
-impl Name {
-    /// The name without attributes, `next_offset` being the position after it.
-    pub(crate) fn entry(&self, next_offset: u64) -> DirectoryEntry<'_> {
-        DirectoryEntry {
-            name: &self.text,
-            inode: self.inode,
-            kind: self.kind,
-            next_offset,
-            entry: None,
-        }
-    }
-}
-
 /// A listing as the class gave it at one moment.
 #[derive(Debug)]
 pub(crate) struct DirectorySnapshot {
@@ -85,7 +72,7 @@ impl DirectorySnapshot {
 }
 
 /// `.` and `..` of a directory.
-pub(crate) fn dots(directory: Inode) -> [Name; 2] {
+fn dots(directory: Inode) -> [Name; 2] {
     let parent = if directory == Inode::ROOT { directory } else { UNKNOWN_INODE };
     [(".", directory), ("..", parent)].map(|(text, inode)| Name {
         text: text.into(),

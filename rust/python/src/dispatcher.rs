@@ -312,6 +312,8 @@ impl Core {
                 handle: handle.filter(|handle| !handles::is_python(*handle)),
                 changes,
             }),
+            // what isatty() asks of every file
+            Operation::Ioctl { handle, .. } if handles::is_python(handle) => Err(Errno::ENOTTY),
             other if python_handle(&other).is_some() => {
                 log_queue::error(format!(
                     "{class} opened a file with a handle of its own, which the native {kind} \

@@ -57,6 +57,8 @@ impl PartialEq for PyEntry {
     }
 }
 
+impl Eq for PyEntry {}
+
 impl Hash for PyEntry {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash(state);

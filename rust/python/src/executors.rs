@@ -12,7 +12,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -57,8 +56,6 @@ struct Shared {
     queued: Condvar,
     /// A thread ended.
     ended: Condvar,
-    /// Executors that wait for the GIL: more of them would only wait with them.
-    waiting_for_gil: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Default)]
@@ -78,6 +75,13 @@ struct State {
     total: u64,
 }
 
+impl Shared {
+    /// Names this mount's executors among all threads.
+    fn group(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+}
+
 impl Executors {
     /// At most `limit` threads; none is started before it is needed.
     pub(crate) fn new(limit: usize) -> Self {
@@ -88,7 +92,6 @@ impl Executors {
                 work: Condvar::new(),
                 queued: Condvar::new(),
                 ended: Condvar::new(),
-                waiting_for_gil: Arc::default(),
             }),
         }
     }
@@ -146,7 +149,7 @@ impl Executors {
             }
         });
         // a callback that unmounts its own mount is an executor itself
-        let own = usize::from(IS_EXECUTOR_OF.get() == Arc::as_ptr(&self.shared).addr());
+        let own = usize::from(IS_EXECUTOR_OF.get() == self.shared.group());
         while state.threads > own || state.monitor_runs {
             if self.shared.ended.wait_until(&mut state, deadline).timed_out() {
                 return false;
@@ -203,8 +206,8 @@ fn start_executor(shared: &Arc<Shared>, state: &mut State) {
 }
 
 fn execute(shared: &Arc<Shared>) {
-    gil_waiters::count_waiting(Arc::clone(&shared.waiting_for_gil));
-    IS_EXECUTOR_OF.set(Arc::as_ptr(shared).addr());
+    IS_EXECUTOR_OF.set(shared.group());
+    gil_waiters::join_group(shared.group());
     let mut state = shared.state.lock();
     loop {
         if let Some((_, job)) = state.queue.pop_front() {
@@ -276,7 +279,8 @@ fn monitor(shared: &Arc<Shared>) {
         }
         let useful = state.idle == 0
             && state.threads < shared.limit
-            && shared.waiting_for_gil.load(Ordering::Acquire) == 0;
+            // one that waits for the GIL will take the queue on; more would wait with it
+            && !gil_waiters::group_waits(shared.group());
         if useful {
             pause = STALL;
             start_executor(shared, &mut state);

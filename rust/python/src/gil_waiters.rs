@@ -3,9 +3,8 @@
 //! A thread that waits for the GIL cannot answer. It leaves its request here meanwhile, so
 //! that the watchdog can, which never needs the GIL.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -54,9 +53,17 @@ impl Request {
     }
 }
 
-/// Lets `counter` count how many threads of a group wait for the GIL: this thread is one.
-pub(crate) fn count_waiting(counter: Arc<AtomicUsize>) {
-    COUNTER.set(Some(counter));
+/// This thread belongs to the group of threads `group` (never 0) from now on.
+pub(crate) fn join_group(group: usize) {
+    GROUP.set(group);
+}
+
+/// Whether a thread of the group waits for the GIL.
+pub(crate) fn group_waits(group: usize) -> bool {
+    SLOTS.iter().any(|slot| {
+        let state = slot.state.lock();
+        state.since.is_some() && state.group == group
+    })
 }
 
 /// How long the thread that waits longest for the GIL has waited; `None` if none waits.
@@ -88,7 +95,7 @@ pub(crate) fn after_fork_in_child() {
             }
         }
     }
-    SLOT.with(|slot| slot.index.set(None));
+    SLOT.set(None);
 }
 
 /// One thread's place in the table.
@@ -101,48 +108,48 @@ struct Slot {
 struct State {
     /// Since when the thread waits, if it does.
     since: Option<Instant>,
+    /// Its group, 0 if none.
+    group: usize,
     /// What it waits for.
     request: Option<Request>,
 }
 
 /// Threads beyond the table's size are served, but not watched.
 static SLOTS: [Slot; 256] = [const {
-    Slot { claimed: AtomicUsize::new(0), state: Mutex::new(State { since: None, request: None }) }
+    Slot {
+        claimed: AtomicUsize::new(0),
+        state: Mutex::new(State { since: None, group: 0, request: None }),
+    }
 }; 256];
 
 thread_local! {
-    static SLOT: ClaimedSlot = const { ClaimedSlot { index: Cell::new(None) } };
-    static COUNTER: RefCell<Option<Arc<AtomicUsize>>> = const { RefCell::new(None) };
+    // neither has a destructor: registering one takes the dynamic loader's lock, and the
+    // thread that waits in dlopen for this very request has it
+    static SLOT: Cell<Option<usize>> = const { Cell::new(None) };
+    static GROUP: Cell<usize> = const { Cell::new(0) };
 }
 
-/// This thread's slot, free for another thread when this one ends.
-struct ClaimedSlot {
-    index: Cell<Option<usize>>,
+/// This thread's slot; `None` if all are taken.
+fn claim_slot() -> Option<&'static Slot> {
+    let index = SLOT.get().or_else(|| {
+        SLOTS.iter().position(|slot| {
+            slot.claimed.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        })
+    });
+    SLOT.set(index);
+    index.map(|index| &SLOTS[index])
 }
 
-impl ClaimedSlot {
-    fn get(&self) -> Option<&'static Slot> {
-        if self.index.get().is_none() {
-            self.index.set(SLOTS.iter().position(|slot| {
-                slot.claimed.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-            }));
-        }
-        self.index.get().map(|index| &SLOTS[index])
-    }
-}
-
-impl Drop for ClaimedSlot {
-    fn drop(&mut self) {
-        if let Some(index) = self.index.take() {
-            SLOTS[index].claimed.store(0, Ordering::Release);
-        }
+/// Frees this thread's slot for another thread.
+pub(crate) fn release_slot() {
+    if let Some(index) = SLOT.take() {
+        SLOTS[index].claimed.store(0, Ordering::Release);
     }
 }
 
 /// This thread waits for the GIL until [`end`](Self::end) or drop.
 pub(crate) struct Waiting {
     slot: Option<&'static Slot>,
-    counter: Option<Arc<AtomicUsize>>,
     /// The request of a thread that has no slot.
     request: Option<Request>,
 }
@@ -156,18 +163,15 @@ impl fmt::Debug for Waiting {
 impl Waiting {
     /// Begins to wait, leaving `request` to the watchdog meanwhile.
     pub(crate) fn begin(mut request: Option<Request>) -> Self {
-        let slot = SLOT.try_with(ClaimedSlot::get).ok().flatten();
+        let slot = claim_slot();
         if let Some(slot) = slot {
             let mut state = slot.state.lock();
             state.since = Some(Instant::now());
+            state.group = GROUP.get();
             state.request = request.take();
         }
-        let counter = COUNTER.try_with(|counter| counter.borrow().clone()).ok().flatten();
-        if let Some(counter) = &counter {
-            counter.fetch_add(1, Ordering::AcqRel);
-        }
         watchdog::someone_waits();
-        Self { slot, counter, request }
+        Self { slot, request }
     }
 
     /// Ends the wait; `None` if the watchdog answered the request, or there was none.
@@ -176,9 +180,6 @@ impl Waiting {
     }
 
     fn finish(&mut self) -> Option<Request> {
-        if let Some(counter) = self.counter.take() {
-            counter.fetch_sub(1, Ordering::AcqRel);
-        }
         match self.slot.take() {
             Some(slot) => {
                 let mut state = slot.state.lock();

@@ -634,7 +634,7 @@ impl DirectorySink for Listing {
             name: entry.name.to_owned(),
             inode: entry.inode,
             kind: entry.kind,
-            entry: entry.entry.copied(),
+            entry: entry.entry.copied().map(PyEntry::from),
             next_offset: Some(entry.next_offset),
         });
         true

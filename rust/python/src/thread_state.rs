@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
 
-use crate::gil_waiters::{Request, Waiting};
+use crate::gil_waiters::{self, Request, Waiting};
 use crate::reaper;
 use crate::sys::KeptThreadState;
 
@@ -104,6 +104,7 @@ struct Kept(Option<KeptThreadState>);
 
 impl Drop for Kept {
     fn drop(&mut self) {
+        gil_waiters::release_slot();
         if let Some(kept) = self.0.take()
             && let Some(_inside) = GATE.enter()
         {

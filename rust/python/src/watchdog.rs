@@ -8,9 +8,8 @@
 //! from this very process; if that does not help, it ends the connection.
 
 use std::fs;
-use std::sync::Arc;
-use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -56,10 +55,22 @@ pub(crate) fn watch(
         abort,
         aborted: false,
     });
-    let _park = PARK.lock();
-    if STARTED_IN.swap(std::process::id(), Ordering::AcqRel) != std::process::id() {
-        PARKED.store(false, Ordering::SeqCst);
-        if let Err(error) = thread::Builder::new().name("fusesg-watchdog".into()).spawn(run) {
+    let park = PARK.lock();
+    if STARTED_IN.swap(std::process::id(), Ordering::AcqRel) == std::process::id() {
+        return;
+    }
+    PARKED.store(false, Ordering::SeqCst);
+    drop(park);
+    let (running, runs) = mpsc::channel();
+    let started = thread::Builder::new().name("fusesg-watchdog".into()).spawn(move || {
+        let _ = running.send(());
+        run();
+    });
+    match started {
+        // a new thread takes the loader's lock for its thread-local variables: too late if
+        // the first thing that happens is a dlopen that has to be freed
+        Ok(_) => drop(runs.recv()),
+        Err(error) => {
             STARTED_IN.store(0, Ordering::Release);
             log::warn!("the watchdog could not be started: {error}");
         }

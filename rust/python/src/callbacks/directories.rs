@@ -10,12 +10,7 @@ use pyo3::types::PyIterator;
 
 use super::{Callback, Outcome, data, done, number};
 use crate::directory_entry::PyDirectoryEntry;
-use crate::directory_snapshot::{DirectorySnapshot, Name, dots, is_dot};
-
-/// Positions of the `.` and `..` that the core adds to a listing with the class's own
-/// positions: the end of the range, where no file system has a name.
-const AFTER_DOT: u64 = i64::MAX as u64 - 2;
-const AFTER_DOT_DOT: u64 = i64::MAX as u64 - 1;
+use crate::directory_snapshot::{DirectorySnapshot, Name, is_dot};
 
 pub(super) fn call(call: &mut Callback<'_, '_>, operation: &Operation<'_>) -> Result<Outcome> {
     let kind = operation.kind();
@@ -50,22 +45,17 @@ fn read(
     offset: u64,
     plus: bool,
 ) -> Result<Outcome> {
-    // what the class is asked for: its own position
-    let asked = match offset {
-        AFTER_DOT | AFTER_DOT_DOT => 0,
-        other => other,
-    };
     let object = call.handle(handle)?;
-    let arguments = (number(inode), object, asked, call.ctx());
+    let arguments = (number(inode), object, offset, call.ctx());
     let result = call.method(OperationKind::Readdir, arguments)?;
     let mut names = Names::of(call, &result)?;
     let first = names.next(call)?;
     match first {
         Some(first) if first.next_offset.is_some() => {
-            fill(call, inode, offset, plus, first, names)?;
+            fill(call, plus, first, names)?;
             Ok(Reply::Done.into())
         }
-        first if asked == 0 => {
+        first if offset == 0 => {
             let listing = collect(call, inode, first, names)?;
             call.core.listings.set(handle, Arc::new(listing));
             Ok(Outcome::Listing)
@@ -101,34 +91,17 @@ fn collect<'py>(
     Ok(DirectorySnapshot::new(inode, names))
 }
 
-/// Entries with the class's own positions, as many as the kernel takes.
+/// Entries with the class's own positions, as many as the kernel takes. `.` and `..` are
+/// the class's to list, since only it has positions to give to them.
 fn fill<'py>(
     call: &mut Callback<'_, 'py>,
-    inode: Inode,
-    offset: u64,
     plus: bool,
     first: PyDirectoryEntry,
     mut rest: Names<'py>,
 ) -> Result<()> {
-    let [dot, dot_dot] = dots(inode);
-    if !is_dot(&first.name) {
-        if offset == 0 && !add(call, dot.entry(AFTER_DOT)) {
-            return Ok(());
-        }
-        if (offset == 0 || offset == AFTER_DOT) && !add(call, dot_dot.entry(AFTER_DOT_DOT)) {
-            return Ok(());
-        }
-    }
     let mut next = Some(first);
     while let Some(entry) = next {
-        let next_offset = match entry.next_offset {
-            Some(position) if position < AFTER_DOT => position,
-            Some(position) => {
-                let problem = format!("gave position {position}; below {AFTER_DOT} are allowed");
-                return Err(call.refuse("readdir", &problem));
-            }
-            None => return Err(mixed(call)),
-        };
+        let Some(next_offset) = entry.next_offset else { return Err(mixed(call)) };
         let taken = add(
             call,
             DirectoryEntry {
