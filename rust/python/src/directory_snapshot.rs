@@ -10,8 +10,11 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fusesg_fs::{DirectoryEntry, DirectorySink, Entry, FileType, Handle, Inode};
+use fusesg_fs::{DirectoryEntry, DirectorySink, FileType, Handle, Inode};
 use parking_lot::Mutex;
+
+use crate::directory_entry::PyDirectoryEntry;
+use crate::entry::PyEntry;
 
 /// Attributes older than this are not sent with a name: it may have been removed since,
 /// and the kernel would believe it back into existence.
@@ -30,7 +33,54 @@ pub(crate) struct Name {
     /// `d_type`.
     pub(crate) kind: FileType,
     /// What a lookup would answer, if the class said.
-    pub(crate) entry: Option<Entry>,
+    ///
+    /// Boxed: most listings have none, and long ones are kept whole.
+    pub(crate) entry: Option<Box<PyEntry>>,
+}
+
+impl From<PyDirectoryEntry> for Name {
+    fn from(entry: PyDirectoryEntry) -> Self {
+        let PyDirectoryEntry { name: text, inode, kind, entry, .. } = entry;
+        Self { text, inode, kind, entry: entry.map(Box::new) }
+    }
+}
+
+/// A sink that counts the lookups in what it passes on: the kernel gives each one back.
+pub(crate) struct CountingSink<'a> {
+    sink: &'a mut dyn DirectorySink,
+    /// The kernel asked for attributes, too.
+    plus: bool,
+    counted: Vec<Inode>,
+}
+
+impl<'a> CountingSink<'a> {
+    pub(crate) fn new(sink: &'a mut dyn DirectorySink, plus: bool) -> Self {
+        Self { sink, plus, counted: Vec::new() }
+    }
+
+    /// Passes a name on, `next_offset` being the position after it; `false` if it does not
+    /// fit any more.
+    pub(crate) fn add(&mut self, name: &Name, next_offset: u64) -> bool {
+        // the kernel does not look the dots up
+        let entry = name.entry.as_deref().filter(|_| self.plus && !is_dot(&name.text));
+        let taken = self.sink.add(&DirectoryEntry {
+            name: &name.text,
+            inode: name.inode,
+            kind: name.kind,
+            next_offset,
+            entry: entry.map(|entry| &entry.0),
+        });
+        if let Some(entry) = entry.filter(|_| taken) {
+            entry.deliver();
+            self.counted.push(entry.0.attributes.inode);
+        }
+        taken
+    }
+
+    /// The inodes of which the kernel will give a lookup back, if the listing reaches it.
+    pub(crate) fn into_counted(self) -> Vec<Inode> {
+        self.counted
+    }
 }
 
 /// A listing as the class gave it at one moment.
@@ -52,19 +102,11 @@ impl DirectorySnapshot {
     }
 
     /// Puts the names from position `offset` into `sink`, until it is full.
-    pub(crate) fn fill(&self, offset: u64, sink: &mut dyn DirectorySink) {
-        let fresh = self.taken.elapsed() < FRESH;
+    pub(crate) fn fill(&self, offset: u64, sink: &mut CountingSink<'_>) {
+        sink.plus &= self.taken.elapsed() < FRESH;
         let first = usize::try_from(offset).unwrap_or(usize::MAX).min(self.names.len());
         for (position, name) in (offset + 1..).zip(&self.names[first..]) {
-            let taken = sink.add(&DirectoryEntry {
-                name: &name.text,
-                inode: name.inode,
-                kind: name.kind,
-                next_offset: position,
-                // the kernel does not look these two up
-                entry: name.entry.as_ref().filter(|_| fresh && !is_dot(&name.text)),
-            });
-            if !taken {
+            if !sink.add(name, position) {
                 break;
             }
         }
@@ -140,7 +182,7 @@ mod tests {
         let (mut names, mut offset) = (Vec::new(), 0);
         loop {
             let mut sink = Sink { room, taken: Vec::new() };
-            snapshot.fill(offset, &mut sink);
+            snapshot.fill(offset, &mut CountingSink::new(&mut sink, false));
             let Some((_, last)) = sink.taken.last() else { return names };
             offset = *last;
             names.extend(sink.taken.into_iter().map(|(name, _)| name));
@@ -169,7 +211,7 @@ mod tests {
     fn a_position_beyond_the_end_is_the_end() {
         let snapshot = DirectorySnapshot::new(Inode(5), vec![name("a")]);
         let mut sink = Sink { room: 10, taken: Vec::new() };
-        snapshot.fill(u64::MAX >> 1, &mut sink);
+        snapshot.fill(u64::MAX >> 1, &mut CountingSink::new(&mut sink, false));
         assert!(sink.taken.is_empty());
     }
 }

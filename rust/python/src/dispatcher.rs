@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use crate::callbacks::{self, Callback, Outcome};
-use crate::directory_snapshot::Listings;
+use crate::directory_snapshot::{CountingSink, Listings};
 use crate::executors::{Executors, Job, Place, Readers};
 use crate::gil_waiters::{MountId, Request};
 use crate::handles::{self, Handles};
@@ -61,6 +61,18 @@ pub(crate) struct Core {
     forgets: Mutex<Vec<(Inode, u64)>>,
     /// What the class's init raised.
     init_error: Mutex<Option<PyErr>>,
+}
+
+/// What answers an operation, and which lookups were counted for a listing in it.
+struct Answer {
+    result: Result<Reply>,
+    counted: Vec<Inode>,
+}
+
+impl From<Result<Reply>> for Answer {
+    fn from(result: Result<Reply>) -> Self {
+        Self { result, counted: Vec::new() }
+    }
 }
 
 impl fmt::Debug for Core {
@@ -166,30 +178,35 @@ impl Core {
         outcome: Result<Outcome>,
     ) {
         let Request { context, mut responder, .. } = request;
-        let result = match outcome {
-            Ok(Outcome::Reply(reply)) => Ok(reply),
-            Ok(Outcome::WritePlan(plan)) => carry_out(&plan, operation),
+        let answer = match outcome {
+            Ok(Outcome::Reply(reply)) => Ok(reply).into(),
+            Ok(Outcome::WritePlan(plan)) => carry_out(&plan, operation).into(),
             Ok(Outcome::Listing) => self.list(operation, &mut responder),
-            Err(errno) => Err(errno),
+            Ok(Outcome::Listed(result, counted)) => {
+                Answer { result: result.map(|()| Reply::Done), counted }
+            }
+            Err(errno) => Err(errno).into(),
         };
         if matches!(operation.kind(), OperationKind::Release | OperationKind::Releasedir)
             && let Some(handle) = handle_of(operation)
         {
             self.close(handle);
         }
-        self.answer(&context, operation, responder, result);
+        self.answer(&context, operation, responder, answer);
     }
 
     /// Fills a listing that was taken before.
-    fn list(&self, operation: &Operation<'_>, responder: &mut Responder) -> Result<Reply> {
+    fn list(&self, operation: &Operation<'_>, responder: &mut Responder) -> Answer {
         let (Operation::Readdir { handle, offset, .. }
         | Operation::Readdirplus { handle, offset, .. }) = operation
         else {
-            return Err(Errno::EIO);
+            return Err(Errno::EIO).into();
         };
-        let listing = self.listings.get(*handle).ok_or(Errno::EBADF)?;
-        listing.fill(*offset, responder);
-        Ok(Reply::Done)
+        let Some(listing) = self.listings.get(*handle) else { return Err(Errno::EBADF).into() };
+        let mut sink =
+            CountingSink::new(responder, operation.kind() == OperationKind::Readdirplus);
+        listing.fill(*offset, &mut sink);
+        Answer { result: Ok(Reply::Done), counted: sink.into_counted() }
     }
 
     /// Forgets an open file or directory.
@@ -204,8 +221,10 @@ impl Core {
         context: &Context,
         operation: &Operation<'_>,
         responder: Responder,
-        result: Result<Reply>,
+        answer: Answer,
     ) {
+        let Answer { result, counted } = answer;
+        let listed = result.is_ok();
         let (entry, handle) = match &result {
             Ok(Reply::Entry(entry)) => (Some(entry.attributes.inode), None),
             Ok(Reply::Created(entry, opened)) => {
@@ -219,7 +238,13 @@ impl Core {
             },
             _ => (None, None),
         };
-        if responder.answer(result) == Delivery::Sent {
+        let sent = responder.answer(result) == Delivery::Sent;
+        if !(sent && listed) {
+            for inode in counted {
+                self.forget(inode, 1);
+            }
+        }
+        if sent {
             return;
         }
         if let Some(inode) = entry.filter(|inode| *inode != Inode(0)) {
@@ -269,7 +294,7 @@ impl Core {
         &self,
         operation: &Operation<'_>,
         responder: &mut Responder,
-    ) -> Option<Result<Reply>> {
+    ) -> Option<Answer> {
         if self.python.is_empty() {
             return None;
         }
@@ -288,12 +313,12 @@ impl Core {
             // the number keeps this open directory's listing apart from the others'
             Operation::Opendir { .. } if self.native.is_none() => {
                 let handle = self.handles.insert(None);
-                Some(Ok(Reply::Opened(Opened { handle, ..Opened::default() })))
+                Some(Answer::from(Ok(Reply::Opened(Opened { handle, ..Opened::default() }))))
             }
             Operation::Release { handle, .. } | Operation::Releasedir { handle, .. } => {
                 self.close(*handle);
                 let is_native = self.native.is_some() && !handles::is_python(*handle);
-                (!is_native).then_some(Ok(Reply::Done))
+                (!is_native).then(|| Ok(Reply::Done).into())
             }
             _ => None,
         }

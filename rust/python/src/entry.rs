@@ -14,11 +14,12 @@ use crate::numbers::{integer, timeout};
 
 /// What a name leads to.
 #[pyclass(frozen, eq, hash, name = "Entry", module = "fusesg")]
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct PyEntry(pub(crate) Entry, Option<Arc<NativeLookup>>);
 
 /// The lookup that a native file system counted when it made an entry: the inode stays
 /// known as long as the object, so an entry may be kept and returned again and again.
+#[derive(Debug)]
 struct NativeLookup {
     file_system: Arc<Passthrough>,
     inode: Inode,

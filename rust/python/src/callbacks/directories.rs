@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use fusesg_fs::{
-    DirectoryEntry, DirectorySink, Errno, Handle, Inode, Operation, OperationKind, Reply, Result,
-};
+use fusesg_fs::{Errno, Handle, Inode, Operation, OperationKind, Reply, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
 use super::{Callback, Outcome, data, done, number};
 use crate::directory_entry::PyDirectoryEntry;
-use crate::directory_snapshot::{DirectorySnapshot, Name, is_dot};
+use crate::directory_snapshot::{CountingSink, DirectorySnapshot, Name};
+
+/// A longer listing is not kept: it may never end.
+const LONGEST: usize = 1 << 22;
+
+/// After so many entries it is asked whether anybody still waits for them.
+const CHECK_EVERY: usize = 1 << 10;
 
 pub(super) fn call(call: &mut Callback<'_, '_>, operation: &Operation<'_>) -> Result<Outcome> {
     let kind = operation.kind();
@@ -52,8 +56,12 @@ fn read(
     let first = names.next(call)?;
     match first {
         Some(first) if first.next_offset.is_some() => {
-            fill(call, plus, first, names)?;
-            Ok(Reply::Done.into())
+            // one that was kept when the directory was empty, and so without positions
+            call.core.listings.remove(handle);
+            let Some(responder) = call.responder.take() else { return Err(Errno::EIO) };
+            let mut sink = CountingSink::new(responder, plus);
+            let filled = fill(call, &mut sink, first, names);
+            Ok(Outcome::Listed(filled, sink.into_counted()))
         }
         first if offset == 0 => {
             let listing = collect(call, inode, first, names)?;
@@ -84,8 +92,14 @@ fn collect<'py>(
         if entry.next_offset.is_some() {
             return Err(mixed(call));
         }
-        let PyDirectoryEntry { name: text, inode, kind, entry, .. } = entry;
-        names.push(Name { text, inode, kind, entry });
+        if names.len() == LONGEST {
+            let problem = format!("gave more than {LONGEST} entries without next_offset");
+            return Err(call.refuse("readdir", &problem));
+        }
+        if names.len().is_multiple_of(CHECK_EVERY) && call.is_cancelled() {
+            return Err(Errno::EINTR);
+        }
+        names.push(Name::from(entry));
         next = rest.next(call)?;
     }
     Ok(DirectorySnapshot::new(inode, names))
@@ -94,34 +108,20 @@ fn collect<'py>(
 /// Entries with the class's own positions, as many as the kernel takes. `.` and `..` are
 /// the class's to list, since only it has positions to give to them.
 fn fill<'py>(
-    call: &mut Callback<'_, 'py>,
-    plus: bool,
+    call: &Callback<'_, 'py>,
+    sink: &mut CountingSink<'_>,
     first: PyDirectoryEntry,
     mut rest: Names<'py>,
 ) -> Result<()> {
     let mut next = Some(first);
     while let Some(entry) = next {
         let Some(next_offset) = entry.next_offset else { return Err(mixed(call)) };
-        let taken = add(
-            call,
-            DirectoryEntry {
-                name: &entry.name,
-                inode: entry.inode,
-                kind: entry.kind,
-                next_offset,
-                entry: entry.entry.as_ref().filter(|_| plus && !is_dot(&entry.name)),
-            },
-        );
-        if !taken {
+        if !sink.add(&Name::from(entry), next_offset) {
             break;
         }
         next = rest.next(call)?;
     }
     Ok(())
-}
-
-fn add(call: &mut Callback<'_, '_>, entry: DirectoryEntry<'_>) -> bool {
-    call.responder.as_mut().is_some_and(|sink| sink.add(&entry))
 }
 
 fn mixed(call: &Callback<'_, '_>) -> Errno {

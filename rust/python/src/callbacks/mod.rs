@@ -44,6 +44,8 @@ pub(crate) enum Outcome {
     WritePlan(SegmentList),
     /// The listing to answer this READDIR from is in the table of listings.
     Listing,
+    /// The entries are in the responder; these lookups were counted for them.
+    Listed(Result<()>, Vec<Inode>),
 }
 
 impl From<Reply> for Outcome {
@@ -110,6 +112,12 @@ impl<'py> Callback<'_, 'py> {
     fn ctx(&self) -> PyContext {
         let responder = self.responder.as_ref();
         PyContext::of(*self.context, responder.map(|responder| responder.cancellation()))
+    }
+
+    /// Whether nobody waits for the answer any more.
+    fn is_cancelled(&self) -> bool {
+        let responder = self.responder.as_ref();
+        responder.is_some_and(|responder| responder.cancellation().is_cancelled())
     }
 
     /// The same, of an operation that carries a lock owner or the flags of the open file.
