@@ -15,26 +15,9 @@ use fusesg_fs::{
     Reply, Result,
 };
 
-/// Operations that change something.
-const MODIFYING: OperationSet = OperationSet::EMPTY
-    .with(OperationKind::Setattr)
-    .with(OperationKind::Symlink)
-    .with(OperationKind::Mknod)
-    .with(OperationKind::Mkdir)
-    .with(OperationKind::Unlink)
-    .with(OperationKind::Rmdir)
-    .with(OperationKind::Rename)
-    .with(OperationKind::Link)
-    .with(OperationKind::Write)
-    .with(OperationKind::Create)
-    .with(OperationKind::Setxattr)
-    .with(OperationKind::Removexattr)
-    .with(OperationKind::Fallocate)
-    .with(OperationKind::CopyFileRange);
-
 /// Whether the file system has no operation that changes anything: it is mounted read-only.
 pub(crate) fn cannot_be_modified(properties: &Properties) -> bool {
-    !MODIFYING.iter().any(|kind| properties.implemented.contains(kind))
+    properties.implemented.intersection(OperationSet::MODIFYING).is_empty()
 }
 
 /// Whether operations of this kind are passed to the file system.

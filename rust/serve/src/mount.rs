@@ -221,7 +221,8 @@ impl Inner {
     fn abort(&self) {
         if self.is_own_process()
             && !*self.ended.lock()
-            && let Err(error) = mounting::abort(self.id)
+            && let Err(error) =
+                mounting::abort(self.id, || self.connection.own_reply.is_connected())
         {
             log::warn!("the connection of {} cannot be aborted: {error}", self.point.display());
         }

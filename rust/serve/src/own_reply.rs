@@ -8,10 +8,12 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, IoSlice, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use fusesg_fs::{Errno, Unique};
 use parking_lot::RwLock;
+
+use crate::sys;
 
 /// Bytes of `struct fuse_out_header`.
 const HEADER: usize = 16;
@@ -52,6 +54,11 @@ impl OwnReply {
             Err(error) => Err(error),
             Ok(_) => Ok(()),
         }
+    }
+
+    /// Whether the kernel still sends requests.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.0.read().as_ref().is_some_and(|device| sys::is_connected(device.as_fd()))
     }
 
     /// Closes the duplicate.

@@ -54,6 +54,15 @@ pub(crate) fn unique_mount_id(path: &CStr) -> Option<u64> {
     (result == 0 && status.stx_mask & STATX_MNT_ID_UNIQUE != 0).then_some(status.stx_mnt_id)
 }
 
+/// Whether the connection of a `/dev/fuse` descriptor has not ended.
+pub(crate) fn is_connected(device: BorrowedFd<'_>) -> bool {
+    let mut question = libc::pollfd { fd: device.as_raw_fd(), events: 0, revents: 0 };
+    // SAFETY: one entry, as the count says; it returns at once.
+    let answered = unsafe { libc::poll(&raw mut question, 1, 0) };
+    // POLLERR is the kernel's answer for a connection that ended
+    answered == 0
+}
+
 /// Real user and group of the process.
 pub(crate) fn user_and_group() -> (u32, u32) {
     // SAFETY: getuid takes nothing and cannot fail.
