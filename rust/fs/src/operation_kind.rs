@@ -93,6 +93,26 @@ impl OperationSet {
     /// Every operation.
     pub const ALL: Self = Self((1 << OperationKind::COUNT) - 1);
 
+    /// Operations that change something: a file system without any is read-only.
+    pub const MODIFYING: Self = {
+        use OperationKind as Kind;
+        Self::EMPTY
+            .with(Kind::Setattr)
+            .with(Kind::Symlink)
+            .with(Kind::Mknod)
+            .with(Kind::Mkdir)
+            .with(Kind::Unlink)
+            .with(Kind::Rmdir)
+            .with(Kind::Rename)
+            .with(Kind::Link)
+            .with(Kind::Write)
+            .with(Kind::Create)
+            .with(Kind::Setxattr)
+            .with(Kind::Removexattr)
+            .with(Kind::Fallocate)
+            .with(Kind::CopyFileRange)
+    };
+
     /// This set and `kind`.
     #[must_use]
     pub const fn with(self, kind: OperationKind) -> Self {
@@ -114,6 +134,12 @@ impl OperationSet {
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// What is in both sets.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// Whether nothing is in it.

@@ -71,8 +71,7 @@ impl<'a> CountingSink<'a> {
             entry: entry.map(|entry| &entry.0),
         });
         if let Some(entry) = entry.filter(|_| taken) {
-            entry.deliver();
-            self.counted.push(entry.0.attributes.inode);
+            self.counted.push(entry.delivered().attributes.inode);
         }
         taken
     }

@@ -203,8 +203,7 @@ impl Core {
             return Err(Errno::EIO).into();
         };
         let Some(listing) = self.listings.get(*handle) else { return Err(Errno::EBADF).into() };
-        let mut sink =
-            CountingSink::new(responder, operation.kind() == OperationKind::Readdirplus);
+        let mut sink = CountingSink::new(responder, operation.kind() == OperationKind::Readdirplus);
         listing.fill(*offset, &mut sink);
         Answer { result: Ok(Reply::Done), counted: sink.into_counted() }
     }
@@ -290,11 +289,7 @@ impl Core {
     }
 
     /// Whether the core answers by itself, without the class.
-    fn own_answer(
-        &self,
-        operation: &Operation<'_>,
-        responder: &mut Responder,
-    ) -> Option<Answer> {
+    fn own_answer(&self, operation: &Operation<'_>, responder: &mut Responder) -> Option<Answer> {
         if self.python.is_empty() {
             return None;
         }

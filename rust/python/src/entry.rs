@@ -38,11 +38,12 @@ impl PyEntry {
         Self(entry, Some(Arc::new(NativeLookup { file_system, inode })))
     }
 
-    /// Notes that the kernel is told of this entry and will take one lookup back.
-    pub(crate) fn deliver(&self) {
+    /// The entry for the kernel, which is told of it and will give one lookup back.
+    pub(crate) fn delivered(&self) -> Entry {
         if let Some(lookup) = &self.1 {
             lookup.file_system.retain(lookup.inode);
         }
+        self.0
     }
 }
 

@@ -12,23 +12,6 @@ use crate::{imports, reaper};
 /// Marks a class whose methods count as absent (`fusesg.Filesystem` has it).
 const BASE_MARK: &str = "__fusesg_base__";
 
-/// Operations that modify a file system.
-const MODIFYING: &[OperationKind] = {
-    use OperationKind as Kind;
-    &[
-        Kind::Setattr,
-        Kind::Symlink,
-        Kind::Mknod,
-        Kind::Mkdir,
-        Kind::Unlink,
-        Kind::Rmdir,
-        Kind::Rename,
-        Kind::Link,
-        Kind::Write,
-        Kind::Create,
-    ]
-};
-
 /// The bound methods of a file system object.
 #[derive(Debug)]
 pub(crate) struct Methods {
@@ -193,7 +176,7 @@ impl Declared {
         if !readdirplus {
             implemented = implemented.without(Kind::Readdirplus);
         }
-        let modifies = MODIFYING.iter().any(|kind| implemented.contains(*kind));
+        let modifies = !implemented.intersection(OperationSet::MODIFYING).is_empty();
         Properties {
             implemented,
             readdirplus,

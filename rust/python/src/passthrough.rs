@@ -140,6 +140,24 @@ impl PyPassthrough {
         let handle = PyNativeHandle::owned(native, Inode(inode), directory, opened);
         Ok(PyOpened { handle: Py::new(py, handle)?.into_any(), flags: opened.flags })
     }
+
+    fn required_handle(&self, handle: &Bound<'_, PyAny>) -> PyResult<Handle> {
+        let native = self.native(handle.py())?;
+        native_handle("handle", handle, &native).map(|handle| handle.get().handle)
+    }
+
+    fn optional_handle(&self, handle: &Bound<'_, PyAny>) -> PyResult<Option<Handle>> {
+        if handle.is_none() { Ok(None) } else { self.required_handle(handle).map(Some) }
+    }
+
+    /// The number of a handle that is released now, and thus not once more when its object
+    /// dies.
+    fn given_up_handle(&self, handle: &Bound<'_, PyAny>) -> PyResult<Handle> {
+        let native = self.native(handle.py())?;
+        let handle = native_handle("handle", handle, &native)?;
+        handle.get().hand_over();
+        Ok(handle.get().handle)
+    }
 }
 
 #[pymethods]
@@ -210,7 +228,7 @@ impl PyPassthrough {
         handle: &Bound<'_, PyAny>,
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<PyAttributes> {
-        let (context, handle) = (caller(ctx), optional_handle(handle)?);
+        let (context, handle) = (caller(ctx), self.optional_handle(handle)?);
         let reply = self.run(ctx.py(), |native| native.getattr(&context, Inode(inode), handle))?;
         Ok(PyAttributes(reply.attributes))
     }
@@ -222,7 +240,7 @@ impl PyPassthrough {
         handle: &Bound<'_, PyAny>,
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<PyAttributes> {
-        let (context, handle) = (caller(ctx), optional_handle(handle)?);
+        let (context, handle) = (caller(ctx), self.optional_handle(handle)?);
         let changes = changes.get().0;
         let reply =
             self.run(ctx.py(), |native| native.setattr(&context, Inode(inode), handle, &changes))?;
@@ -360,7 +378,7 @@ impl PyPassthrough {
         size: u32,
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<PySegmentList> {
-        let (context, handle) = (caller(ctx), required_handle(handle)?);
+        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
         self.run(ctx.py(), |native| native.read(&context, Inode(inode), handle, offset, size))
             .map(PySegmentList)
     }
@@ -373,7 +391,7 @@ impl PyPassthrough {
         data: &Bound<'_, PyAny>,
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<u32> {
-        let (context, handle) = (caller(ctx), required_handle(handle)?);
+        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
         let bytes = any_buffer("data", data)?;
         let flags = ctx.get().write_flags;
         let from_cache = flags & WRITE_CACHE != 0;
@@ -389,7 +407,7 @@ impl PyPassthrough {
         handle: &Bound<'_, PyAny>,
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<()> {
-        let (context, handle) = (caller(ctx), required_handle(handle)?);
+        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
         let owner = ctx.get().lock_owner.unwrap_or(LockOwner(0));
         self.run(ctx.py(), |native| native.flush(&context, Inode(inode), handle, owner))
     }
@@ -400,7 +418,7 @@ impl PyPassthrough {
         handle: &Bound<'_, PyAny>,
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<()> {
-        let handle = given_up_handle(handle)?;
+        let handle = self.given_up_handle(handle)?;
         self.run(ctx.py(), |native| native.release(Inode(inode), handle))
     }
 
@@ -411,7 +429,7 @@ impl PyPassthrough {
         datasync: bool,
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<()> {
-        let (context, handle) = (caller(ctx), required_handle(handle)?);
+        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
         self.run(ctx.py(), |native| native.fsync(&context, Inode(inode), handle, datasync))
     }
 
@@ -428,7 +446,7 @@ impl PyPassthrough {
         offset: u64,
         ctx: &Bound<'py, PyContext>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let (context, handle) = (caller(ctx), required_handle(handle)?);
+        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
         // names only: an entry with attributes would count as a lookup that the kernel,
         // should the subclass leave the name out, never gives back
         let mut listing = Listing::default();
@@ -444,7 +462,7 @@ impl PyPassthrough {
         handle: &Bound<'_, PyAny>,
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<()> {
-        let handle = given_up_handle(handle)?;
+        let handle = self.given_up_handle(handle)?;
         self.run(ctx.py(), |native| native.releasedir(Inode(inode), handle))
     }
 
@@ -455,7 +473,7 @@ impl PyPassthrough {
         datasync: bool,
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<()> {
-        let (context, handle) = (caller(ctx), required_handle(handle)?);
+        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
         self.run(ctx.py(), |native| native.fsyncdir(&context, Inode(inode), handle, datasync))
     }
 
@@ -519,7 +537,7 @@ impl PyPassthrough {
         mode: i32,
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<()> {
-        let (context, handle) = (caller(ctx), required_handle(handle)?);
+        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
         self.run(ctx.py(), |native| {
             native.fallocate(&context, Inode(inode), handle, offset, length, mode)
         })
@@ -533,7 +551,7 @@ impl PyPassthrough {
         whence: i32,
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<u64> {
-        let (context, handle) = (caller(ctx), required_handle(handle)?);
+        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
         self.run(ctx.py(), |native| native.lseek(&context, Inode(inode), handle, offset, whence))
     }
 
@@ -551,8 +569,8 @@ impl PyPassthrough {
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<u32> {
         let context = caller(ctx);
-        let source = required_handle(in_handle)?;
-        let target = required_handle(out_handle)?;
+        let source = self.required_handle(in_handle)?;
+        let target = self.required_handle(out_handle)?;
         self.run(ctx.py(), |native| {
             native.copy_file_range(&context, source, in_offset, target, out_offset, length, flags)
         })
@@ -567,7 +585,7 @@ impl PyPassthrough {
         out_size: u32,
         ctx: &Bound<'py, PyContext>,
     ) -> PyResult<(i32, Bound<'py, PyBytes>)> {
-        let (context, handle) = (caller(ctx), required_handle(handle)?);
+        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
         let bytes = any_buffer("data", data)?;
         let (result, data) = self.run(ctx.py(), |native| {
             native.ioctl(&context, Inode(inode), handle, command, &bytes, out_size)
@@ -583,7 +601,7 @@ impl PyPassthrough {
         waiter: Option<&Bound<'_, PyPollWaiter>>,
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<u32> {
-        let (context, handle) = (caller(ctx), required_handle(handle)?);
+        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
         let waiter = waiter.map(|waiter| waiter.get().0.clone());
         self.run(ctx.py(), |native| native.poll(&context, Inode(inode), handle, events, waiter))
     }
@@ -602,21 +620,6 @@ impl PyPassthrough {
 
 fn caller(ctx: &Bound<'_, PyContext>) -> Context {
     ctx.get().inner
-}
-
-fn required_handle(handle: &Bound<'_, PyAny>) -> PyResult<Handle> {
-    native_handle("handle", handle).map(|native| native.get().handle)
-}
-
-fn optional_handle(handle: &Bound<'_, PyAny>) -> PyResult<Option<Handle>> {
-    if handle.is_none() { Ok(None) } else { required_handle(handle).map(Some) }
-}
-
-/// The number of a handle that is released now, and thus not once more when its object dies.
-fn given_up_handle(handle: &Bound<'_, PyAny>) -> PyResult<Handle> {
-    let native = native_handle("handle", handle)?;
-    native.get().hand_over();
-    Ok(native.get().handle)
 }
 
 fn any_buffer(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<bytes::Bytes> {

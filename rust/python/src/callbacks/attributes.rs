@@ -2,7 +2,7 @@
 
 use std::os::unix::ffi::OsStringExt;
 
-use fusesg_fs::{AttributesReply, Errno, Inode, Operation, OperationKind, Reply, Result};
+use fusesg_fs::{AttributesReply, Errno, FileType, Inode, Operation, OperationKind, Reply, Result};
 use pyo3::prelude::*;
 
 use super::{Callback, done, number};
@@ -62,6 +62,11 @@ fn attributes(
         return Err(call.wrong(kind.name(), &result.as_any().clone(), "Attributes"));
     };
     let mut attributes = attributes.get().0;
+    // the kernel would give the inode up, and with this one the whole mount
+    if inode == Inode::ROOT && attributes.kind != FileType::Directory {
+        let problem = format!("returned a {:?} for the root directory", attributes.kind);
+        return Err(call.refuse(kind.name(), &problem));
+    }
     // the kernel asked about this inode; `Attributes.from_stat` of a backing file may carry
     // that file's number, which must not become the st_ino
     attributes.inode = inode;

@@ -183,9 +183,11 @@ fn created<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>) -> Result<
         _ => return Err(call.wrong(KIND.name(), result, EXPECTED)),
     };
     let item = |index| pair.get_item(index).map_err(|error| call.raised(KIND.name(), &error));
-    let entry = names::entry(call, KIND, &item(0)?, "an Entry, then a handle")?;
-    names::check_type(call, KIND, &entry, Some(FileType::Regular))?;
-    Ok(Reply::Created(entry, opened(call, KIND, &item(1)?)?))
+    let entry = item(0)?;
+    let entry = names::entry(call, KIND, &entry, "an Entry, then a handle")?;
+    names::check_type(call, KIND, entry, Some(FileType::Regular))?;
+    let opened = opened(call, KIND, &item(1)?)?;
+    Ok(Reply::Created(entry.delivered(), opened))
 }
 
 /// What open, opendir or create returned: a handle, or an `Opened` around one.
@@ -201,16 +203,18 @@ pub(super) fn opened<'py>(
         Err(_) if core.keep_cache && !directory => (result.clone(), OpenedFlags::KEEP_CACHE),
         Err(_) => (result.clone(), OpenedFlags::empty()),
     };
-    if let Ok(native) = object.cast::<PyNativeHandle>() {
-        if core.native.is_none() {
+    // that of a file system the class only uses is an object like any other
+    if let Ok(native) = object.cast::<PyNativeHandle>()
+        && core.native.as_ref().is_some_and(|own| native.get().belongs_to(own.file_system()))
+    {
+        if !native.get().hand_over() {
             return Err(call.refuse(
                 kind.name(),
-                "returned a native handle, but the class is no fusesg.Passthrough",
+                "returned a native handle for the second time; each open needs one of its own",
             ));
         }
         // reads and writes that Python wants to see must not go past it
         let passthrough = native.get().passthrough.clone().filter(|_| core.offers_passthrough);
-        native.get().hand_over();
         return Ok(Opened { handle: native.get().handle, flags, passthrough });
     }
     // without FLUSH, closing a file needs no Python: it cannot hang an ending interpreter

@@ -21,6 +21,8 @@ mod misc;
 mod names;
 mod xattrs;
 
+use std::sync::Arc;
+
 use fusesg_fs::{Context, Errno, Inode, LockOwner, Operation, OperationKind, Reply, Result};
 use fusesg_serve::Responder;
 use fusesg_sg::SegmentList;
@@ -174,10 +176,11 @@ impl<'py> Callback<'_, 'py> {
             let open = self.core.handles.get(handle).ok_or(Errno::EBADF)?;
             return Ok(open.object(self.py).into_bound(self.py));
         }
-        if self.core.native.is_none() {
+        let Some(native) = &self.core.native else {
             return Ok(self.py.None().into_bound(self.py));
-        }
-        match Bound::new(self.py, PyNativeHandle::of_kernel(handle)) {
+        };
+        let file_system = Arc::clone(native.file_system());
+        match Bound::new(self.py, PyNativeHandle::of_kernel(file_system, handle)) {
             Ok(handle) => Ok(handle.into_any()),
             Err(error) => Err(self.raised("handle", &error)),
         }

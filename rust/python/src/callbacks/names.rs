@@ -16,7 +16,8 @@ pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result
             if result.is_none() {
                 return Ok(Reply::Entry(nothing()));
             }
-            entry(call, kind, &result, "an Entry or None").map(Reply::Entry)
+            let entry = entry(call, kind, &result, "an Entry or None")?;
+            Ok(Reply::Entry(entry.delivered()))
         }
         Operation::Symlink { parent, name, target } => {
             let arguments = (number(*parent), call.name(name)?, call.name(target)?, call.ctx());
@@ -64,20 +65,20 @@ where
 {
     let result = call.method(kind, arguments)?;
     let entry = entry(call, kind, &result, "an Entry")?;
-    check_type(call, kind, &entry, expected)?;
-    Ok(Reply::Entry(entry))
+    check_type(call, kind, entry, expected)?;
+    Ok(Reply::Entry(entry.delivered()))
 }
 
 /// The kernel gives up on an inode that is not what it has just created.
 pub(super) fn check_type(
     call: &Callback<'_, '_>,
     kind: OperationKind,
-    entry: &Entry,
+    entry: &PyEntry,
     expected: Option<FileType>,
 ) -> Result<()> {
     match expected {
-        Some(expected) if entry.attributes.kind != expected => {
-            let got = entry.attributes.kind;
+        Some(expected) if entry.0.attributes.kind != expected => {
+            let got = entry.0.attributes.kind;
             Err(call.refuse(kind.name(), &format!("returned a {got:?} entry for a {expected:?}")))
         }
         _ => Ok(()),
@@ -85,18 +86,17 @@ pub(super) fn check_type(
 }
 
 /// The entry that a method returned.
-pub(super) fn entry(
+pub(super) fn entry<'a>(
     call: &Callback<'_, '_>,
     kind: OperationKind,
-    result: &Bound<'_, PyAny>,
+    result: &'a Bound<'_, PyAny>,
     expected: &str,
-) -> Result<Entry> {
+) -> Result<&'a PyEntry> {
     let Ok(entry) = result.cast::<PyEntry>() else {
         return Err(call.wrong(kind.name(), &result.as_any().clone(), expected));
     };
-    let known = entry.get();
-    let entry = known.0;
-    match entry.attributes.inode {
+    let entry = entry.get();
+    match entry.0.attributes.inode {
         Inode(0) => Err(call.refuse(
             kind.name(),
             "returned an Entry with inode 0; a name that does not exist is answered None",
@@ -105,10 +105,7 @@ pub(super) fn entry(
             kind.name(),
             "returned an Entry with inode 1, which is the root and has no name",
         )),
-        _ => {
-            known.deliver();
-            Ok(entry)
-        }
+        _ => Ok(entry),
     }
 }
 
