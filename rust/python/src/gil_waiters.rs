@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -41,8 +42,7 @@ impl MountId {
 impl Request {
     /// Whether a thread of this process asks.
     pub(crate) fn is_ours(&self) -> bool {
-        self.context.pid != 0
-            && std::path::Path::new(&format!("/proc/self/task/{}", self.context.pid)).exists()
+        self.context.pid != 0 && is_thread_of_this_process(self.context.pid)
     }
 
     /// Answers an error and describes the request for the log.
@@ -51,6 +51,11 @@ impl Request {
         let _delivery = self.responder.answer(Err(errno));
         description
     }
+}
+
+/// Whether a thread of this process has that number.
+pub(crate) fn is_thread_of_this_process(thread: u32) -> bool {
+    Path::new(&format!("/proc/self/task/{thread}")).exists()
 }
 
 /// This thread belongs to the group of threads `group` (never 0) from now on.

@@ -147,8 +147,11 @@ impl PyMount {
     /// Unmounts; detaches when busy.
     fn unmount(&self, py: Python<'_>) -> PyResult<()> {
         let live = &self.live;
-        py.detach(|| live.unmount())
-            .map_err(|error| errors::os_error_at(&error, live.path.bind(py).as_any()))
+        py.detach(|| live.unmount()).map_err(|error| match error.raw_os_error() {
+            Some(_) => errors::os_error_at(&error, live.path.bind(py).as_any()),
+            // not the system's: a sentence that says it all
+            None => PyOSError::new_err(error.to_string()),
+        })
     }
 
     /// Ends the connection at once.

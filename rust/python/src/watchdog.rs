@@ -10,8 +10,8 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak, mpsc};
-use std::thread;
 use std::time::Duration;
+use std::{process, thread};
 
 use fusesg_fs::Errno;
 use parking_lot::{Condvar, Mutex};
@@ -56,19 +56,22 @@ pub(crate) fn watch(
         aborted: false,
     });
     let park = PARK.lock();
-    if STARTED_IN.swap(std::process::id(), Ordering::AcqRel) == std::process::id() {
+    if STARTED_IN.swap(process::id(), Ordering::AcqRel) == process::id() {
         return;
     }
     PARKED.store(false, Ordering::SeqCst);
     drop(park);
     let (running, runs) = mpsc::channel();
     let started = thread::Builder::new().name("fusesg-watchdog".into()).spawn(move || {
+        // what is used for the first time takes the dynamic loader's lock (thread-local
+        // variables; the standard library looks up statx and others by name): too late when
+        // the first thing to happen is a dlopen that has to be freed
+        a_thread_waits_in_fuse();
+        gil_waiters::is_thread_of_this_process(process::id());
         let _ = running.send(());
         run();
     });
     match started {
-        // a new thread takes the loader's lock for its thread-local variables: too late if
-        // the first thing that happens is a dlopen that has to be freed
         Ok(_) => drop(runs.recv()),
         Err(error) => {
             STARTED_IN.store(0, Ordering::Release);
