@@ -36,6 +36,7 @@ pub(crate) enum Refused {
 
 /// Runs `callback` for `request` with the GIL held. While this thread waits for the GIL
 /// the watchdog may answer the request in its place.
+#[expect(clippy::result_large_err, reason = "a request is moved on, not allocated, in every case")]
 pub(crate) fn attach_for<R>(
     request: Request,
     callback: impl FnOnce(Python<'_>, Request) -> R,
@@ -48,6 +49,7 @@ pub(crate) fn attach_for<R>(
     }
 }
 
+#[expect(clippy::result_large_err, reason = "a request is moved on, not allocated, in every case")]
 fn attach_waiting<R>(
     request: Option<Request>,
     callback: impl FnOnce(Python<'_>, Option<Request>) -> R,
