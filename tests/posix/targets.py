@@ -1,0 +1,184 @@
+"""Where the POSIX cases run, and which of them do not apply there, and why."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import tarfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import fusesg
+from fusesg.examples.hello import Hello
+from fusesg.examples.memory import MemoryFilesystem
+from fusesg.examples.shadow import Shadow
+from fusesg.examples.tar import TarFilesystem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+WRITABLE = (
+    "attributes",
+    "directories",
+    "files",
+    "links",
+    "locks",
+    "mapping",
+    "names",
+    "renames",
+    "sizes",
+    "special",
+    "xattrs",
+)
+"""The groups for file systems that can be written."""
+
+READ_ONLY = ("readonly",)
+
+
+class Overridden(fusesg.Passthrough):
+    """A passthrough whose file bytes all go through Python."""
+
+    def read(self, inode, handle, offset, size, ctx):
+        return bytes(super().read(inode, handle, offset, size, ctx))
+
+    def write(self, inode, handle, offset, data, ctx):
+        return super().write(inode, handle, offset, bytes(data), ctx)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of file system.
+
+    `open(source, directory, mounted)` is a context manager that shows a file system at
+    `directory`; `source` is an empty directory to keep its data in.
+    """
+
+    name: str
+    open: Callable[..., contextlib.AbstractContextManager[Any]]
+    groups: tuple[str, ...]
+    without: dict[str, str] = field(default_factory=dict)
+    """Cases, as group.case, that do not apply, and why."""
+
+
+@contextlib.contextmanager
+def _backing(source: Path, directory: Path, mounted: Any) -> Iterator[None]:
+    """The oracle: what the cases are worth is what they find on a plain directory."""
+    subprocess.run(["mount", "--bind", source, directory], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", directory], check=True)
+
+
+@contextlib.contextmanager
+def _read_only_backing(source: Path, directory: Path, mounted: Any) -> Iterator[None]:
+    (source / "file").write_bytes(b"CONTENT")
+    with _backing(source, directory, mounted):
+        subprocess.run(["mount", "-o", "remount,bind,ro", directory], check=True)
+        yield
+
+
+def _mount(make: Callable[[Path], Any], **options: Any) -> Any:
+    """A target that mounts what `make` returns for the source."""
+
+    def open_(source: Path, directory: Path, mounted: Any) -> Any:
+        return mounted(make(source), at=directory, **options)
+
+    return open_
+
+
+def _read_only_passthrough(source: Path) -> fusesg.Passthrough:
+    (source / "file").write_bytes(b"CONTENT")
+    return fusesg.Passthrough(os.fspath(source))
+
+
+def _tar(source: Path) -> TarFilesystem:
+    (source / "file").write_bytes(b"CONTENT")
+    with tarfile.open(source / "archive.tar", "w") as archive:
+        archive.add(source / "file", "file")
+    return TarFilesystem(os.fspath(source / "archive.tar"))
+
+
+class HelloAsFile(Hello):
+    """The hello world under the name that the cases look for."""
+
+    def lookup(self, parent, name, ctx):
+        return super().lookup(parent, "hello" if name == "file" else "", ctx)
+
+    def readdir(self, inode, handle, offset, ctx):
+        return [
+            fusesg.DirectoryEntry("file", entry.inode, entry.type)
+            for entry in super().readdir(inode, handle, offset, ctx)
+        ]
+
+
+FUSE_TMPFILE = "O_TMPFILE needs FUSE_TMPFILE, which fuser 0.18.0 does not have"
+
+BACKING_WITHOUT = {"xattrs.a_value_of_64_kib_is_kept": "ext4 has a block for them all"}
+
+PASSTHROUGH_WITHOUT = BACKING_WITHOUT | {
+    "links.a_temporary_file_needs_no_name": FUSE_TMPFILE
+}
+
+NO_FALLOCATE = "the example has no fallocate"
+NO_HOLES = "content is one bytearray, without holes"
+
+MEMORY_WITHOUT = {
+    "links.a_temporary_file_needs_no_name": FUSE_TMPFILE,
+    "sizes.a_hole_takes_no_space": NO_HOLES,
+    "sizes.allocation_can_keep_the_size": NO_FALLOCATE,
+    "sizes.allocation_can_punch_holes": NO_FALLOCATE,
+    "sizes.allocation_can_zero_a_range": NO_FALLOCATE,
+    "sizes.allocation_extends_the_file": NO_FALLOCATE,
+    "sizes.offsets_beyond_4_gib": "the example bounds the length of a file",
+    "sizes.seek_finds_holes_and_data": NO_HOLES,
+    "xattrs.unknown_namespaces_are_refused": "the example keeps any name",
+}
+
+CONTENT = ("files", "links", "mapping", "renames", "sizes")
+"""Groups that read and write files: by the others these are plain passthroughs."""
+
+TARGETS = (
+    Target("backing", _backing, WRITABLE, BACKING_WITHOUT),
+    Target(
+        "passthrough",
+        _mount(lambda source: fusesg.Passthrough(os.fspath(source))),
+        WRITABLE,
+        PASSTHROUGH_WITHOUT,
+    ),
+    Target(
+        "passthrough-by-kernel",
+        _mount(
+            lambda source: fusesg.Passthrough(os.fspath(source)),
+            kernel_passthrough=True,
+        ),
+        CONTENT,
+        PASSTHROUGH_WITHOUT,
+    ),
+    Target(
+        "overridden",
+        _mount(lambda source: Overridden(os.fspath(source))),
+        WRITABLE,
+        PASSTHROUGH_WITHOUT,
+    ),
+    Target(
+        "shadow",
+        _mount(lambda source: Shadow(os.fspath(source))),
+        CONTENT,
+        PASSTHROUGH_WITHOUT
+        | {"files.programs_can_be_run": "a capitalised script is another program"},
+    ),
+    Target(
+        "memory", _mount(lambda source: MemoryFilesystem()), WRITABLE, MEMORY_WITHOUT
+    ),
+    Target("read-only-backing", _read_only_backing, READ_ONLY),
+    Target(
+        "read-only-passthrough",
+        _mount(_read_only_passthrough, read_only=True),
+        READ_ONLY,
+    ),
+    Target("tar", _mount(_tar), READ_ONLY),
+    Target("hello", _mount(lambda source: HelloAsFile()), READ_ONLY),
+)
