@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = '''
+PROGRAM = """
 import errno, mmap, os, stat, sys, threading, time, ctypes
 import fusesg
 
@@ -37,7 +37,7 @@ class Flushing(Files):
         pass
 
 path = sys.argv[1]
-'''
+"""
 
 ENDS = {
     "return": ("pass", 0),
@@ -133,7 +133,7 @@ print("fine")
 
 
 def test_a_mapped_file_of_ones_own_mount(run_python, mountpoint):
-    """The page fault holds the GIL: the watchdog ends it by SIGBUS, and nothing hangs."""
+    """The page fault holds the GIL: the watchdog ends it by SIGBUS; nothing hangs."""
     result = run_python(
         PROGRAM
         + """
