@@ -87,9 +87,8 @@ def test_removing_while_listing_loses_nothing(mounted, mountpoint):
 
 def test_entries_with_attributes_save_lookups(mounted, mountpoint):
     filesystem = Plus(200)
-    with mounted(filesystem):
-        with os.scandir(mountpoint) as listing:
-            assert sum(1 for entry in listing if entry.stat()) == 200
+    with mounted(filesystem), os.scandir(mountpoint) as listing:
+        assert sum(1 for entry in listing if entry.stat()) == 200
     assert filesystem.lookups == 0
 
 
