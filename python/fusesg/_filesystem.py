@@ -70,8 +70,8 @@ class Filesystem:
             Default False.
         keep_cache: Pages that the kernel has cached stay valid from one `open` to the
             next, where no `open` says otherwise. Default False.
-        read_only: Nothing can be modified: mount read-only. Default: true if no
-            method of the class modifies anything.
+        read_only: Nothing can be modified: mount read-only. Default False; a class
+            without any method that modifies something is mounted read-only anyway.
     """
 
     __fusesg_base__: ClassVar[bool] = True
