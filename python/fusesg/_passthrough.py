@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import ClassVar
 
 from fusesg import _core
@@ -27,6 +28,16 @@ class Passthrough(_core.Passthrough, Filesystem):
 
     Args:
         source: The directory that is shown.
+
+    Attributes:
+        source: The same, absolute. A plain attribute: a class of yours may give the
+            name another meaning.
     """
 
     __fusesg_base__: ClassVar[bool] = True
+
+    def __init__(
+        self, source: str | bytes | os.PathLike[str] | os.PathLike[bytes]
+    ) -> None:
+        super().__init__(source)
+        self.source: str = os.path.abspath(os.fsdecode(source))

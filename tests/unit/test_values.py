@@ -330,6 +330,14 @@ class TestPassthrough:
     def ctx(self):
         return fusesg.Context()
 
+    def test_a_subclass_may_use_the_name_source(self, tmp_path):
+        class Mine(fusesg.Passthrough):
+            def __init__(self, source):
+                super().__init__(source)
+                self.source = ("mine", source)
+
+        assert Mine(tmp_path).source == ("mine", tmp_path)
+
     def test_methods_work_on_the_directory(self, tmp_path, ctx):
         (tmp_path / "file").write_bytes(b"hello")
         shown = fusesg.Passthrough(tmp_path)

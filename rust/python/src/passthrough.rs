@@ -191,12 +191,6 @@ impl PyPassthrough {
             .map_err(|_| PyRuntimeError::new_err("Passthrough is already initialised"))
     }
 
-    /// The directory that is shown.
-    #[getter(source)]
-    fn source_path<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
-        names::to_python(py, self.source()?.as_os_str())
-    }
-
     fn lookup(
         &self,
         parent: u64,
