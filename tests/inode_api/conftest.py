@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import platform
 import stat
 import threading
 from dataclasses import dataclass
@@ -279,14 +280,15 @@ def recorded(mounted, mountpoint, recorder):
 def as_user():
     """Calls a function on a thread that acts as an unprivileged user."""
     libc = ctypes.CDLL(None)
+    setresuid, setresgid = (117, 119) if platform.machine() == "x86_64" else (147, 149)
 
     def as_user(uid: int, gid: int, function: Callable[[], Any]) -> Any:
         outcome: list[Any] = []
 
         def run() -> None:
-            # of this thread alone, unlike setuid(3)
-            libc.setfsgid(gid)
-            libc.setfsuid(uid)
+            # the system calls act on this thread alone, unlike setresuid(3)
+            assert libc.syscall(setresgid, gid, gid, gid) == 0
+            assert libc.syscall(setresuid, uid, uid, uid) == 0
             outcome.append((threading.get_native_id(), function()))
 
         thread = threading.Thread(target=run)

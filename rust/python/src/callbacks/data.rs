@@ -218,8 +218,9 @@ pub(super) fn opened<'py>(
         return Ok(Opened { handle: native.get().handle, flags, passthrough });
     }
     // without FLUSH, closing a file needs no Python: it cannot hang an ending interpreter
-    flags
-        .set(OpenedFlags::NO_FLUSH, !directory && core.methods.get(OperationKind::Flush).is_none());
+    if !directory && core.methods.get(OperationKind::Flush).is_none() {
+        flags |= OpenedFlags::NO_FLUSH;
+    }
     // a class without handles of its own saves the table; beside native handles, 0 is taken
     let handle = if object.is_none() && !directory && core.native.is_none() {
         Handle(0)
