@@ -311,12 +311,31 @@ class PythonChild(subprocess.Popen[str]):
         try:
             output, errors = self.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
+            threads = threads_of_session(self.pid)
             self.send_signal(signal.SIGABRT)  # faulthandler prints where it hangs
             with contextlib.suppress(subprocess.TimeoutExpired):
                 output, errors = self.communicate(timeout=5)
-                pytest.fail(f"the child hung:\n{output}\n{errors}")
-            pytest.fail("the child hung and could not be ended")
+                pytest.fail(f"the child hung:\n{output}\n{errors}\n{threads}")
+            pytest.fail(f"the child hung and could not be ended:\n{threads}")
         return subprocess.CompletedProcess(self.args, self.returncode, output, errors)
+
+
+def threads_of_session(session: int) -> str:
+    """What every thread of a session's processes does in the kernel, a line each."""
+    lines = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) != session:
+                continue
+            for thread in (process / "task").iterdir():
+                name, place, status = (
+                    (thread / file).read_text().strip()
+                    for file in ("comm", "wchan", "stat")
+                )
+                state = status.rpartition(")")[2].split()[0]
+                lines.append(f"{process.name}/{thread.name} {name} {state} {place}")
+    return "\n".join(lines)
 
 
 @pytest.fixture
