@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::process::{Command, Stdio};
 
-use fusesg_fs::{Attributes, Context, FileSystem, FileType, Handle, Inode, SetAttributes};
+use fusesg_fs::{Attributes, Context, Errno, FileSystem, FileType, Handle, Inode, SetAttributes};
 use support::{Fixture, ROOT_USER, USER, caller, on_each_backing, os};
 
 const ACCESS_ACL: &str = "system.posix_acl_access";
@@ -180,6 +180,32 @@ fn a_setattr_that_kills_strips() {
             let reply = fixture.fs.setattr(&USER, inode, handle, &kill).unwrap();
             assert_eq!(reply.attributes.permissions, after);
         }
+    });
+}
+
+#[test]
+fn set_group_id_without_execute_goes_unless_the_caller_is_in_the_group() {
+    on_each_backing(|fixture| {
+        let stranger = caller(1002, 1002);
+        for (name, context, after) in [("member", USER, 0o2666), ("stranger", stranger, 0o666)] {
+            let (inode, handle) = privileged(fixture, name, 0o6666);
+            fixture.fs.write(&context, inode, handle, 0, b"x", false, true).unwrap();
+            assert_eq!(fixture.attributes(inode).permissions, after, "{name}");
+        }
+    });
+}
+
+#[test]
+fn only_the_owner_clears_bits_of_a_file_that_nobody_writes() {
+    on_each_backing(|fixture| {
+        let kill = SetAttributes { kill_suid_sgid: true, ..SetAttributes::default() };
+        let (inode, handle) = privileged(fixture, "file", 0o6777);
+        fixture.fs.release(inode, handle).unwrap();
+        let refused = fixture.fs.setattr(&caller(1002, 1002), inode, None, &kill);
+        assert_eq!(refused.unwrap_err(), Errno::EPERM);
+        assert_eq!(fixture.attributes(inode).permissions, 0o6777);
+        let reply = fixture.fs.setattr(&USER, inode, None, &kill).unwrap();
+        assert_eq!(reply.attributes.permissions, 0o777);
     });
 }
 

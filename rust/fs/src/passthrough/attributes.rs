@@ -39,11 +39,11 @@ impl Passthrough {
         if let Some(handle) = handle {
             let file = self.files.get(handle)?;
             let truncatable = file.writable().then(|| file.fd());
-            self.change(context, file.fd(), truncatable, changes)?;
+            self.change(context, &node, file.fd(), truncatable, changes)?;
             return reply(&node, file.fd());
         }
         let fd = self.inodes.open(&node)?;
-        self.change(context, fd.as_fd(), None, changes)?;
+        self.change(context, &node, fd.as_fd(), None, changes)?;
         reply(&node, fd.as_fd())
     }
 
@@ -52,12 +52,13 @@ impl Passthrough {
     fn change(
         &self,
         context: &Context,
+        node: &Node,
         fd: BorrowedFd<'_>,
         writable: Option<BorrowedFd<'_>>,
         changes: &SetAttributes,
     ) -> Result<()> {
         if changes.kill_suid_sgid {
-            self.clear_set_id(fd)?;
+            self.clear_set_id(context, node, fd)?;
         }
         if let Some(size) = changes.size {
             let size = i64::try_from(size).map_err(|_| Errno::EFBIG)?;

@@ -32,6 +32,7 @@ impl Passthrough {
 
     pub(super) fn write_file(
         &self,
+        context: &Context,
         handle: Handle,
         offset: u64,
         data: &[u8],
@@ -39,7 +40,7 @@ impl Passthrough {
         kill_suid_sgid: bool,
     ) -> Result<u32> {
         let file = self.files.get(handle)?;
-        let _guard = if kill_suid_sgid { self.stripping(file.fd())? } else { None };
+        let _guard = if kill_suid_sgid { self.stripping(context, file.fd())? } else { None };
         let written = if file.append() && !from_cache {
             sys::append(file.fd(), data)?
         } else {

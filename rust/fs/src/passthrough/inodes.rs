@@ -32,7 +32,16 @@ pub(super) struct Node {
     pub(super) device: u64,
     /// What its open files share with the kernel.
     pub(super) kernel_io: KernelIo,
+    /// How many of them are open for writing.
+    pub(super) writers: AtomicU64,
     anchor: Anchor,
+}
+
+impl Node {
+    /// Whether it is open for writing.
+    pub(super) fn has_writers(&self) -> bool {
+        self.writers.load(Ordering::Relaxed) > 0
+    }
 }
 
 /// All inodes that the kernel knows.
@@ -62,6 +71,7 @@ impl Inodes {
             kind: FileType::Directory,
             device: identity.device,
             kernel_io: KernelIo::default(),
+            writers: AtomicU64::new(0),
             anchor: Anchor::held(root),
         });
         let numbers = InodeNumbers::new(identity);
@@ -111,7 +121,8 @@ impl Inodes {
         }
         let kernel_io = KernelIo::default();
         let device = identity.device;
-        let node = Arc::new(Node { number, generation, kind, device, kernel_io, anchor });
+        let writers = AtomicU64::new(0);
+        let node = Arc::new(Node { number, generation, kind, device, kernel_io, writers, anchor });
         known.insert(number, Known { node: Arc::clone(&node), lookups });
         node
     }

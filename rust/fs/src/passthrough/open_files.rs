@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use fusesg_sg::Backing;
 
@@ -42,6 +43,9 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         self.node.kernel_io.release();
+        if self.writable() {
+            self.node.writers.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -126,6 +130,9 @@ impl Passthrough {
     ) -> Result<Opened> {
         let passthrough = node.kernel_io.open(|| self.kernel_backing(path));
         let writable = flags & libc::O_ACCMODE != libc::O_RDONLY;
+        if writable {
+            node.writers.fetch_add(1, Ordering::Relaxed);
+        }
         let handle = self.files.insert(OpenFile {
             node: Arc::clone(node),
             backing: Arc::new(Backing::new(fd, writable, false)),

@@ -142,7 +142,7 @@ impl FileSystem for Passthrough {
 
     fn write(
         &self,
-        _context: &Context,
+        context: &Context,
         _inode: Inode,
         handle: Handle,
         offset: u64,
@@ -150,7 +150,7 @@ impl FileSystem for Passthrough {
         from_cache: bool,
         kill_suid_sgid: bool,
     ) -> Result<u32> {
-        self.write_file(handle, offset, data, from_cache, kill_suid_sgid)
+        self.write_file(context, handle, offset, data, from_cache, kill_suid_sgid)
     }
 
     fn statfs(&self, _context: &Context, inode: Inode) -> Result<FilesystemStatistics> {

@@ -6,22 +6,35 @@
 //! | SETATTR that asks for it | [`Passthrough::clear_set_id`] |
 //! | chown | the backing, always |
 //!
-//! `security.capability` is dropped by the backing at every change. A set-group-id bit goes
-//! only where group-execute is set; without it the bit once meant mandatory locking.
+//! `security.capability` is dropped by the backing at every change. A set-group-id bit
+//! without group-execute, which once meant mandatory locking, goes only if the caller is not
+//! in the group.
 
+use std::fs;
 use std::os::fd::BorrowedFd;
 
 use super::credentials::Guard;
+use super::inodes::Node;
 use super::{Passthrough, sys};
-use crate::{Context, Result};
+use crate::{Context, Errno, Result};
 
 impl Passthrough {
     /// Makes the next change of the file's content by this thread clear set-id bits, if it
-    /// has any.
-    pub(super) fn stripping(&self, fd: BorrowedFd<'_>) -> Result<Option<Guard<'_>>> {
+    /// has any, as it would for `context`.
+    pub(super) fn stripping(
+        &self,
+        context: &Context,
+        fd: BorrowedFd<'_>,
+    ) -> Result<Option<Guard<'_>>> {
         let status = sys::statx(fd, c"")?;
-        if u32::from(status.stx_mode) & (libc::S_ISUID | libc::S_ISGID) == 0 {
+        let mode = u32::from(status.stx_mode);
+        if mode & (libc::S_ISUID | libc::S_ISGID) == 0 {
             return Ok(None);
+        }
+        // a thread that lacks the group as the caller does may still have it by a supplement
+        let stripped = without_set_group_id(context, mode, status.stx_gid);
+        if mode & libc::S_IXGRP == 0 && stripped != mode {
+            self.set_mode(fd, stripped)?;
         }
         self.credentials.stripping(status.stx_gid).map(Some)
     }
@@ -33,16 +46,51 @@ impl Passthrough {
         context: &Context,
         fd: BorrowedFd<'_>,
     ) -> Result<Option<Guard<'_>>> {
-        if context.uid == 0 { Ok(None) } else { self.stripping(fd) }
+        if context.uid == 0 { Ok(None) } else { self.stripping(context, fd) }
     }
 
     /// Clears set-id bits without another change.
-    pub(super) fn clear_set_id(&self, fd: BorrowedFd<'_>) -> Result<()> {
-        let before = u32::from(sys::statx(fd, c"")?.stx_mode);
-        let mut after = before & !libc::S_ISUID;
-        if before & libc::S_IXGRP != 0 {
-            after &= !libc::S_ISGID;
+    ///
+    /// The kernel asks for it before a write, and for a chown that changes nobody, which it
+    /// lets everybody do. So a caller who does not own the file needs a writer of it.
+    pub(super) fn clear_set_id(
+        &self,
+        context: &Context,
+        node: &Node,
+        fd: BorrowedFd<'_>,
+    ) -> Result<()> {
+        let status = sys::statx(fd, c"")?;
+        let before = u32::from(status.stx_mode);
+        let after = without_set_group_id(context, before, status.stx_gid) & !libc::S_ISUID;
+        if after == before {
+            return Ok(());
         }
-        if after == before { Ok(()) } else { self.set_mode(fd, after) }
+        if context.uid != 0 && context.uid != status.stx_uid && !node.has_writers() {
+            return Err(Errno::EPERM);
+        }
+        self.set_mode(fd, after)
     }
+}
+
+/// `mode` of a file of group `gid` after a change by `context`, as to set-group-id.
+fn without_set_group_id(context: &Context, mode: u32, gid: u32) -> u32 {
+    if mode & libc::S_ISGID == 0 || (mode & libc::S_IXGRP == 0 && is_in_group(context, gid)) {
+        mode
+    } else {
+        mode & !libc::S_ISGID
+    }
+}
+
+/// Whether the caller is root or in group `gid`; a caller that is gone is not.
+pub(super) fn is_in_group(context: &Context, gid: u32) -> bool {
+    if context.uid == 0 || context.gid == gid {
+        return true;
+    }
+    let Ok(status) = fs::read_to_string(format!("/proc/{}/status", context.pid)) else {
+        return false;
+    };
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("Groups:"))
+        .is_some_and(|groups| groups.split_whitespace().any(|group| group.parse() == Ok(gid)))
 }

@@ -1,10 +1,10 @@
 //! Extended attributes, POSIX ACLs among them.
 
 use std::ffi::{CStr, CString, OsStr};
-use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
+use super::privileges::is_in_group;
 use super::{Passthrough, magic_links, sys};
 use crate::{Context, Errno, Inode, Result};
 
@@ -72,18 +72,4 @@ impl Passthrough {
 
 fn attribute_name(name: &OsStr) -> Result<CString> {
     CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL)
-}
-
-/// Whether the caller is root or in group `gid`; a caller that is gone is not.
-fn is_in_group(context: &Context, gid: u32) -> bool {
-    if context.uid == 0 || context.gid == gid {
-        return true;
-    }
-    let Ok(status) = fs::read_to_string(format!("/proc/{}/status", context.pid)) else {
-        return false;
-    };
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("Groups:"))
-        .is_some_and(|groups| groups.split_whitespace().any(|group| group.parse() == Ok(gid)))
 }
