@@ -2,11 +2,12 @@
 
 use std::io;
 use std::sync::{Arc, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use fusesg_fs::passthrough::PassthroughOptions;
 use fusesg_fs::{FileSystem, Inode, OperationKind};
-use fusesg_serve::MountConfig;
+use fusesg_serve::{MountConfig, Waited};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -17,12 +18,13 @@ use crate::fork::Origin;
 use crate::numbers::type_name;
 use crate::passthrough::PyPassthrough;
 use crate::settings::Settings;
-use crate::{errors, log_queue, names, statistics, thread_state, watchdog};
+use crate::{errors, log_queue, names, statistics, sys, thread_state, watchdog};
 
-/// How often a thread that waits for the end of a mount looks for signals.
-const SIGNAL_CHECK: Duration = Duration::from_millis(100);
+/// A signal interrupts the main thread's wait for the end of a mount, unless it came just
+/// before or on another thread; so it looks for signals as often as this, too.
+const SIGNAL_CHECK: Duration = Duration::from_secs(1);
 /// How long the end of the interpreter waits for callbacks that run.
-const SHUTDOWN: Duration = Duration::from_secs(2);
+const SHUTDOWN: Duration = Duration::from_secs(1);
 
 /// The mounts of this process that may be alive.
 static LIVE: Mutex<Vec<Weak<LiveMount>>> = Mutex::new(Vec::new());
@@ -133,14 +135,14 @@ impl PyMount {
         }
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let step = left.map_or(SIGNAL_CHECK, |left| left.min(SIGNAL_CHECK));
-            if py.detach(|| live.mount.wait(Some(step))) {
-                return Ok(true);
+            let check = sys::is_main_thread().then_some(SIGNAL_CHECK);
+            let step = left.into_iter().chain(check).min();
+            match py.detach(|| live.mount.wait_interruptibly(step)) {
+                Waited::Ended => return Ok(true),
+                Waited::TimedOut if step == left => return Ok(false),
+                Waited::TimedOut | Waited::Interrupted => {}
             }
             py.check_signals()?;
-            if left.is_some_and(|left| left <= step) {
-                return Ok(false);
-            }
         }
     }
 
@@ -231,7 +233,7 @@ impl Drop for LiveMount {
         if !self.origin.is_here() {
             return;
         }
-        if self.mount.is_alive() {
+        if self.mount.is_alive() && !self.mount.is_left_behind() {
             log::warn!(
                 "{}: the last reference to a mount was dropped without unmount(); unmounting",
                 self.mount.path().display()
@@ -253,11 +255,19 @@ impl Drop for LiveMount {
 pub(crate) fn _shutdown(py: Python<'_>) {
     py.detach(|| {
         let mounts: Vec<_> = LIVE.lock().iter().filter_map(Weak::upgrade).collect();
-        for live in mounts {
-            if let Err(error) = live.unmount() {
-                log::error!("{}: {error}", live.mount.path().display());
+        // all at once: each may have to wait for those who use it
+        thread::scope(|scope| {
+            for live in mounts.iter().filter(|live| !live.mount.is_left_behind()) {
+                let unmount = || {
+                    if let Err(error) = live.unmount() {
+                        log::error!("{error}");
+                    }
+                };
+                if thread::Builder::new().spawn_scoped(scope, unmount).is_err() {
+                    unmount();
+                }
             }
-        }
+        });
         if !thread_state::close_gate(SHUTDOWN) {
             log::warn!("a callback still runs while the interpreter ends; it was left behind");
         }

@@ -36,6 +36,14 @@ pub(crate) fn effective_ids() -> (u32, u32) {
     (uid, gid)
 }
 
+/// Whether this is the thread that the process began with, on which Python runs signal
+/// handlers.
+pub(crate) fn is_main_thread() -> bool {
+    // SAFETY: always succeeds and touches no memory.
+    let thread = unsafe { libc::gettid() };
+    u32::try_from(thread) == Ok(std::process::id())
+}
+
 /// `os.fsdecode`: bytes of a name as str, what is not text as lone surrogates.
 pub(crate) fn decode_name<'py>(py: Python<'py>, name: &OsStr) -> PyResult<Bound<'py, PyString>> {
     let bytes = name.as_bytes();

@@ -38,6 +38,7 @@ mod config;
 mod connection;
 mod data_reply;
 mod dispatch;
+mod end;
 mod fork;
 mod fuser_transport;
 mod in_flight;
@@ -57,6 +58,7 @@ mod watcher;
 
 pub use config::MountConfig;
 pub use dispatch::{Delivery, Dispatch};
+pub use end::Waited;
 pub use fork::after_fork_in_child;
 pub use metrics::{LATENCY_BUCKETS, OperationStatistics, Statistics};
 pub use mount::Mount;

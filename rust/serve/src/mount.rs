@@ -14,13 +14,15 @@ use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fuser::{Session, SessionACL};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use crate::connection::Connection;
+use crate::end::{End, Waited};
 use crate::fork::NotInherited;
 use crate::fuser_transport::FuserTransport;
 use crate::mounting::{self, MountError, MountId, Mounted};
@@ -29,8 +31,9 @@ use crate::serving::Serving;
 use crate::watcher::Watcher;
 use crate::{Dispatch, MountConfig, Notifier, Statistics, absent, notifier, sweeper};
 
-/// How long serving threads may take after the connection was aborted.
-const LAST_CALLBACKS: Duration = Duration::from_secs(5);
+/// How long serving threads may take after the connection was aborted: nobody waits for
+/// their answers any more.
+const LAST_CALLBACKS: Duration = Duration::from_secs(2);
 
 /// A live mount. Dropped, it unmounts (unless in a forked child).
 pub struct Mount {
@@ -45,8 +48,9 @@ struct Inner {
     /// The process that serves; a forked child is another one.
     process: u32,
     connection: Arc<Connection>,
-    ended: Mutex<bool>,
-    changed: Condvar,
+    ended: End,
+    /// Unmounting gave up waiting for a callback.
+    left_behind: AtomicBool,
     /// One at a time looks whose mount is at the path and unmounts it.
     unmounting: Mutex<()>,
 }
@@ -95,8 +99,8 @@ impl Mount {
             id,
             process: std::process::id(),
             connection,
-            ended: Mutex::new(false),
-            changed: Condvar::new(),
+            ended: End::default(),
+            left_behind: AtomicBool::new(false),
             unmounting: Mutex::new(()),
         });
         let serving = ServingMount { inner: Arc::clone(&inner), dispatch, watcher, not_inherited };
@@ -117,12 +121,20 @@ impl Mount {
 
     /// Whether the mount is still served.
     pub fn is_alive(&self) -> bool {
-        self.inner.is_own_process() && !*self.inner.ended.lock()
+        self.inner.is_own_process() && !self.inner.ended.has_come()
     }
 
     /// Waits until the mount has ended, by whomever; `false` when `timeout` passed first.
     pub fn wait(&self, timeout: Option<Duration>) -> bool {
         self.inner.wait(timeout)
+    }
+
+    /// The same, but returns also when a signal was handled on this thread.
+    pub fn wait_interruptibly(&self, timeout: Option<Duration>) -> Waited {
+        if !self.inner.is_own_process() {
+            return Waited::Ended;
+        }
+        self.inner.ended.wait(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
     }
 
     /// Unmounts if the mount is still ours, detaching it when busy, and waits for the
@@ -133,6 +145,12 @@ impl Mount {
     /// cannot wait for itself. In a forked child it does nothing.
     pub fn unmount(&self) -> io::Result<()> {
         self.inner.unmount()
+    }
+
+    /// Whether it was unmounted, but a callback did not return in time: its thread is left
+    /// to itself, and dropping the mount does not wait for it.
+    pub fn is_left_behind(&self) -> bool {
+        self.inner.left_behind.load(Ordering::Acquire)
     }
 
     /// Ends the connection at once: every request in flight and to come fails.
@@ -161,22 +179,16 @@ impl Inner {
             return true;
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut ended = self.ended.lock();
-        while !*ended {
-            match deadline {
-                None => self.changed.wait(&mut ended),
-                Some(deadline) => {
-                    if self.changed.wait_until(&mut ended, deadline).timed_out() {
-                        return *ended;
-                    }
-                }
+        loop {
+            match self.ended.wait(deadline) {
+                Waited::Interrupted => {}
+                waited => return waited == Waited::Ended,
             }
         }
-        true
     }
 
     fn unmount(&self) -> io::Result<()> {
-        if !self.is_own_process() || *self.ended.lock() {
+        if !self.is_own_process() || self.ended.has_come() {
             return Ok(());
         }
         self.detach()?;
@@ -188,6 +200,7 @@ impl Inner {
         if self.wait(Some(LAST_CALLBACKS)) {
             return Ok(());
         }
+        self.left_behind.store(true, Ordering::Release);
         let stuck: Vec<_> =
             self.connection.in_flight.pending().map(|request| request.kind.name()).collect();
         Err(io::Error::new(
@@ -220,7 +233,7 @@ impl Inner {
 
     fn abort(&self) {
         if self.is_own_process()
-            && !*self.ended.lock()
+            && !self.ended.has_come()
             && let Err(error) =
                 mounting::abort(self.id, || self.connection.own_reply.is_connected())
         {
@@ -234,6 +247,10 @@ impl Drop for Mount {
         if !self.inner.is_own_process() {
             // the parent's threads and locks are not here: touch nothing
             mem::forget(Arc::clone(&self.inner));
+            return;
+        }
+        // whoever was told that it ends without a callback does not want to wait again
+        if self.is_left_behind() {
             return;
         }
         if let Err(error) = self.unmount() {
@@ -308,8 +325,7 @@ impl ServingMount {
         if let Some(watcher) = watcher {
             watcher.dismiss();
         }
-        *inner.ended.lock() = true;
-        inner.changed.notify_all();
+        inner.ended.come();
     }
 }
 

@@ -7,6 +7,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::ptr;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 fn check(result: c_int) -> io::Result<c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
@@ -199,6 +201,39 @@ pub(crate) fn keep_only(kept: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: as above.
     check(unsafe { libc::close_range(kept + 1, u32::MAX, 0) })?;
     Ok(())
+}
+
+/// Waits until `word` is no longer `expected` and [`futex_wake_all`] is called, or `timeout`
+/// passes (`TimedOut`), or a signal is handled on this thread (`Interrupted`).
+pub(crate) fn futex_wait(
+    word: &AtomicU32,
+    expected: u32,
+    timeout: Option<Duration>,
+) -> io::Result<()> {
+    let timeout = timeout.map(|timeout| libc::timespec {
+        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    });
+    let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+    let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the word and the timeout, if there is one, outlive the call.
+    let result =
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, expected, timeout) };
+    match result {
+        0 => Ok(()),
+        _ => match io::Error::last_os_error() {
+            // it is another value already
+            error if error.raw_os_error() == Some(libc::EAGAIN) => Ok(()),
+            error => Err(error),
+        },
+    }
+}
+
+/// Wakes all who wait for `word`.
+pub(crate) fn futex_wake_all(word: &AtomicU32) {
+    let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the word outlives the call, which does not access it.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, i32::MAX) };
 }
 
 /// Closes a descriptor that no object owns. Async-signal-safe.
