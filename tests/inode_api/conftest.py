@@ -44,7 +44,7 @@ class Call:
 class Recorder(fusesg.Filesystem):
     """Every operation once, with fixed answers; `calls` has who asked for what.
 
-    In the root there are `dir`, `file`, `link` and `fifo`. What is created is number 100.
+    In the root there are `dir`, `file`, `link` and `fifo`; what is created is 100.
     """
 
     def __init__(self) -> None:
@@ -255,9 +255,8 @@ def _recording(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 for _name, _method in list(vars(Recorder).items()):
-    if not _name.startswith("_") and hasattr(fusesg.Filesystem, _name):
-        if callable(_method):
-            setattr(Recorder, _name, _recording(_method))
+    if not _name.startswith("_") and callable(getattr(fusesg.Filesystem, _name, None)):
+        setattr(Recorder, _name, _recording(_method))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Files(fusesg.Filesystem):
-    """`file` with content, `null` (the device), `script`; writes are taken and noted."""
+    """`file` with content, `null` (the device), `script`; what is asked is noted."""
 
     def __init__(self):
         uid = os.geteuid()
@@ -168,10 +168,9 @@ def test_default_permissions_checks_modes(mounted, mountpoint, files, as_user, c
 
 
 def test_read_only_refuses_before_the_class_is_asked(mounted, mountpoint, files):
-    with mounted(files, read_only=True):
-        with pytest.raises(OSError) as raised:
-            os.truncate(mountpoint / "file", 0)
-    assert raised.value.errno == errno.EROFS
+    refused = pytest.raises(OSError, match="Read-only file system")
+    with mounted(files, read_only=True), refused:
+        os.truncate(mountpoint / "file", 0)
     assert files.attributes[2].size == len(CONTENT)
 
 
@@ -228,7 +227,9 @@ def test_negative_timeout(mounted, mountpoint, files, seconds, expected):
     assert files.asked["lookup"] == expected
 
 
-def test_negative_timeout_holds_for_file_not_found_error_too(mounted, mountpoint, files):
+def test_negative_timeout_holds_for_file_not_found_error_too(
+    mounted, mountpoint, files
+):
     def lookup(parent, name, ctx):
         files.count("lookup")
         raise FileNotFoundError
@@ -268,9 +269,10 @@ def test_an_entry_with_the_timeout_forever(mounted, mountpoint, files):
 @pytest.mark.parametrize("written_back", [False, True])
 def test_writeback_cache_collects_writes(mounted, mountpoint, files, written_back):
     with mounted(files, writeback_cache=written_back):
-        with open(mountpoint / "file", "wb", buffering=0) as file:
-            for _ in range(64):
-                file.write(b"x" * 64)
+        fd = os.open(mountpoint / "file", os.O_WRONLY)
+        for _ in range(64):
+            os.write(fd, b"x" * 64)
+        os.close(fd)
     assert (len(files.asked["write"]) < 64) is written_back
     flags = {flag & fusesg.WRITE_CACHE for _, flag in files.asked["write"]}
     assert flags == ({fusesg.WRITE_CACHE} if written_back else {0})
@@ -280,9 +282,7 @@ def test_writeback_cache_collects_writes(mounted, mountpoint, files, written_bac
 
 
 @pytest.mark.parametrize("size", [4096, 65_536, 1_044_480, 1 << 20])
-def test_max_write_is_the_size_of_the_largest_request(
-    mounted, mountpoint, files, size
-):
+def test_max_write_is_the_size_of_the_largest_request(mounted, mountpoint, files, size):
     files.opened = fusesg.Opened(None, direct_io=True)
     with mounted(files, max_write=size):
         fd = os.open(mountpoint / "file", os.O_RDWR)
@@ -296,16 +296,17 @@ def test_max_write_is_the_size_of_the_largest_request(
 
 
 def test_max_readahead_limits_cached_reads(mounted, mountpoint, files):
-    with mounted(files, max_readahead=16_384):
+    def read_in_order():
         with open(mountpoint / "file", "rb", buffering=0) as file:
             while file.read(4096):
                 pass
+
+    with mounted(files, max_readahead=16_384):
+        read_in_order()
     assert max(files.asked["read"]) <= 16_384
     files.asked["read"].clear()
     with mounted(files):
-        with open(mountpoint / "file", "rb", buffering=0) as file:
-            while file.read(4096):
-                pass
+        read_in_order()
     assert max(files.asked["read"]) > 16_384
 
 
@@ -417,9 +418,9 @@ def test_slow_request_warning_names_the_operation(
 
 
 def test_trace_logs_operations_and_answers(mounted, mountpoint, files, caplog):
-    with caplog.at_level(logging.DEBUG, logger="fusesg.trace"):
-        with mounted(files, trace=True):
-            os.stat(mountpoint / "file")
+    traced = caplog.at_level(logging.DEBUG, logger="fusesg.trace")
+    with traced, mounted(files, trace=True):
+        os.stat(mountpoint / "file")
     lines = [record.getMessage() for record in caplog.records]
     assert any("lookup" in line and "file" in line for line in lines)
 
@@ -458,9 +459,8 @@ def test_nonseekable(mounted, mountpoint, files):
     with mounted(files):
         fd = os.open(mountpoint / "file", os.O_RDONLY)
         try:
-            with pytest.raises(OSError) as raised:
+            with pytest.raises(OSError, match="Illegal seek"):
                 os.lseek(fd, 5, os.SEEK_SET)
-            assert raised.value.errno == errno.ESPIPE
         finally:
             os.close(fd)
 

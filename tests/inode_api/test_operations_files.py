@@ -1,5 +1,6 @@
 """Operations on open files: what a class is asked, and what the caller gets of it."""
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -46,9 +47,9 @@ def test_open_gets_the_flags(recorded, mountpoint, flags):
 
 
 def test_read_gets_what_the_program_asked_for(recorded, opened):
-    assert os.pread(opened, 1000, 50) == bytes(range(256))[50:] + bytes(range(256)) * 3 + bytes(
-        range(26)
-    )
+    assert os.pread(opened, 1000, 50) == bytes(range(256))[50:] + bytes(
+        range(256)
+    ) * 3 + bytes(range(26))
     read = recorded.the_call("read")
     assert read.arguments == (FILE, HANDLE, 50, 1000)
     assert read.ctx.open_flags & os.O_ACCMODE == os.O_RDWR
@@ -136,9 +137,8 @@ def test_copy_file_range(recorded, opened, mountpoint):
 
 def test_bmap_is_not_asked_without_a_block_device(recorded, opened):
     fibmap = 1
-    with pytest.raises(OSError):  # noqa: PT011 - which one is the kernel's business
+    with contextlib.suppress(OSError):  # older kernels answer "block 0"
         fcntl.ioctl(opened, fibmap, struct.pack("i", 0))
-        raise OSError(0, "block 0: a hole")
     assert recorded.calls("bmap") == []
 
 
@@ -225,9 +225,8 @@ def test_a_handle_is_any_object_and_comes_back(mounted, mountpoint, recorder, ha
     recorder.open = lambda inode, flags, ctx: handle
     recorder.read = lambda inode, handle, offset, size, ctx: seen.append(handle) or b""
     recorder.release = lambda inode, handle, ctx: seen.append(handle)
-    with mounted(recorder):
-        with open(mountpoint / "file", "rb", buffering=0) as file:
-            file.read(1)
+    with mounted(recorder), open(mountpoint / "file", "rb", buffering=0) as file:
+        file.read(1)
     assert len(seen) == 2
     assert all(each is handle for each in seen)
 

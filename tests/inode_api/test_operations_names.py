@@ -1,4 +1,4 @@
-"""Operations on names: what a class is asked, and what the caller gets of its answer."""
+"""Operations on names: what a class is asked, and what the caller gets of it."""
 
 import ctypes
 import os

@@ -295,11 +295,10 @@ def test_one_native_handle_is_for_one_open(mounted, mountpoint, source, expect_l
             return self.kept
 
     expect_log(r"Cached\.open returned a native handle for the second time")
-    with mounted(Cached(source)):
-        with open(mountpoint / "file", "rb") as file:
-            with pytest.raises(OSError, match="Input/output error"):
-                os.open(mountpoint / "file", os.O_RDONLY)
-            assert file.read() == b"content"
+    with mounted(Cached(source)), open(mountpoint / "file", "rb") as file:
+        with pytest.raises(OSError, match="Input/output error"):
+            os.open(mountpoint / "file", os.O_RDONLY)
+        assert file.read() == b"content"
 
 
 def test_a_handle_that_was_opened_and_not_returned_is_closed(

@@ -357,9 +357,8 @@ def test_a_plan_for_a_full_device_writes_what_fits(targets, full, write):
     _, (one, _, _) = targets
     plan = [one.extent(0, 3), full.extent(0, 4)]
     assert write(lambda _offset, _size: plan, b"abcdefg") == 3
-    with pytest.raises(OSError) as raised:
+    with pytest.raises(OSError, match="No space left"):
         write(lambda _offset, _size: full.extent(0, 7), b"abcdefg")
-    assert raised.value.errno == errno.ENOSPC
 
 
 @pytest.mark.parametrize(
@@ -388,6 +387,5 @@ def test_a_plan_may_raise(write):
     def plan(_offset, _size):
         raise OSError(errno.EDQUOT, "quota")
 
-    with pytest.raises(OSError) as raised:
+    with pytest.raises(OSError, match="quota"):
         write(plan, b"data")
-    assert raised.value.errno == errno.EDQUOT

@@ -1,4 +1,4 @@
-"""What a class must not return: EIO, a line that says what was wrong, and life goes on."""
+"""What a class must not return: EIO, a line that says why, and the mount goes on."""
 
 import contextlib
 import errno
@@ -71,7 +71,7 @@ def getlk(fd):
 
 USES = {
     "lookup": lambda mnt: os.stat(mnt / "name"),
-    "getattr": lambda mnt: os.stat(mnt),
+    "getattr": os.stat,
     "setattr": lambda mnt: os.chmod(mnt / "file", 0o600),
     "readlink": lambda mnt: os.readlink(mnt / "link"),
     "statfs": os.statvfs,
@@ -82,9 +82,7 @@ USES = {
     "create": lambda mnt: os.open(mnt / "new", os.O_CREAT | os.O_RDWR),
     "read": lambda mnt: opened(mnt / "file", lambda fd: os.pread(fd, 100, 0)),
     "write": lambda mnt: opened(mnt / "file", lambda fd: os.pwrite(fd, b"four", 0)),
-    "lseek": lambda mnt: opened(
-        mnt / "file", lambda fd: os.lseek(fd, 0, os.SEEK_DATA)
-    ),
+    "lseek": lambda mnt: opened(mnt / "file", lambda fd: os.lseek(fd, 0, os.SEEK_DATA)),
     "copy_file_range": lambda mnt: opened(
         mnt / "file", lambda fd: os.copy_file_range(fd, fd, 10, 0, 100)
     ),
@@ -208,9 +206,8 @@ def test_a_wrong_result_is_eio_and_named_in_the_log(
     right, is_wrong = getattr(filesystem, method), True
     setattr(filesystem, method, lambda *args: returned if is_wrong else right(*args))
     with mounted(filesystem):
-        with pytest.raises(OSError) as raised:
+        with pytest.raises(OSError, match="Input/output error"):
             USES[method](mountpoint)
-        assert errno.errorcode[raised.value.errno] == "EIO"
         fusesg_log.wait_for(rf"^Rubbish\.{method} (?s:.*)({logged})")
         is_wrong = False
         assert os.stat(mountpoint / "file").st_ino == FILE
@@ -232,9 +229,8 @@ def test_an_iterable_may_fail_late(
     filesystem = Rubbish()
     setattr(filesystem, method, function)
     with mounted(filesystem):
-        with pytest.raises(OSError) as raised:
+        with pytest.raises(OSError, match="Input/output error"):
             USES[method](mountpoint)
-        assert raised.value.errno == errno.EIO
         fusesg_log.wait_for(rf"Rubbish\.{method}(?s:.*){logged}")
         os.stat(mountpoint / "file")
 
@@ -256,7 +252,9 @@ def test_a_wrong_result_of_poll_is_an_error_event(
         fusesg_log.wait_for(r"Rubbish\.poll.*expected an int")
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "with\0NUL", "x" * 256, "ä" * 128, 5, None])
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "with\0NUL", "x" * 256, "ä" * 128, 5, None]
+)
 def test_impossible_names_cannot_be_entries(name):
     with pytest.raises((ValueError, TypeError), match="name"):
         fusesg.DirectoryEntry(name, 5, stat.S_IFREG)
