@@ -543,6 +543,17 @@ def test_mount_refuses_what_config_refuses(mountpoint, files, options, error, me
         fusesg.mount(files, mountpoint, **options)
 
 
+def test_a_single_file_may_be_mounted_over_a_file(mounted, tmp_path, files):
+    target = tmp_path / "target"
+    target.touch()
+    files.attributes[1] = files.attributes[2]
+    files.read = lambda inode, handle, offset, size, ctx: b"content"[offset:][:size]
+    with mounted(files, at=target):
+        assert target.read_bytes().startswith(b"content")
+        assert target.stat().st_size == len(CONTENT)
+    assert target.read_bytes() == b""
+
+
 def test_options_of_mount_win_over_its_config(mounted, mountpoint, files):
     config = fusesg.Config(source="from config", subtype="kept")
     with mounted(files, config=config, source="from options"):

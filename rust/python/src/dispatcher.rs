@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use fusesg_fs::{
-    Context, Errno, FileSystem, Handle, Inode, Opened, Operation, OperationKind, OperationSet,
-    Properties, Reply, Result,
+    Context, Errno, FileSystem, FileType, Handle, Inode, Opened, Operation, OperationKind,
+    OperationSet, Properties, Reply, Result,
 };
 use fusesg_serve::{Delivery, Dispatch, Native, Responder};
 use fusesg_sg::{PagePool, Segment, SegmentList};
@@ -48,6 +48,8 @@ pub(crate) struct Core {
     pub(crate) listings: Listings,
     /// Buffers that hold the data of writes.
     pub(crate) pool: Arc<PagePool>,
+    /// What the root has to be.
+    pub(crate) root: FileType,
     /// A bare handle from open keeps cached pages.
     pub(crate) keep_cache: bool,
     /// Native handles may be offered for kernel passthrough.
@@ -90,6 +92,8 @@ pub(crate) struct Limits {
     pub(crate) max_python_threads: usize,
     /// Size of the largest write.
     pub(crate) max_write: u32,
+    /// What is mounted over, and so what the root has to be.
+    pub(crate) root: FileType,
 }
 
 impl Core {
@@ -112,6 +116,7 @@ impl Core {
             handles: Handles::default(),
             listings: Listings::default(),
             pool: PagePool::new(limits.max_write as usize, POOLED_WRITES),
+            root: limits.root,
             keep_cache: declared.keep_cache.unwrap_or(false),
             offers_passthrough: properties.kernel_passthrough,
             python,

@@ -1,12 +1,14 @@
 //! `Mount`: a mounted file system, and the end of all of them when the process ends.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fusesg_fs::passthrough::PassthroughOptions;
-use fusesg_fs::{FileSystem, Inode, OperationKind};
+use fusesg_fs::{FileSystem, FileType, Inode, OperationKind};
 use fusesg_serve::{MountConfig, Waited};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
@@ -72,6 +74,7 @@ impl PyMount {
                 reader_threads: settings.config.reader_threads,
                 max_python_threads: settings.max_python_threads,
                 max_write: settings.config.max_write,
+                root: root_of(py, &settings.config.mountpoint),
             },
         )?);
         if !core.implements(OperationKind::Getattr) {
@@ -279,6 +282,14 @@ pub(crate) fn after_fork_in_child() {
     if let Some(mut mounts) = LIVE.try_lock() {
         mounts.clear();
     }
+}
+
+/// What kind of file the mount point is, and so the root of what is mounted there.
+fn root_of(py: Python<'_>, mountpoint: &Path) -> FileType {
+    // a mount point that is not there is told of when it is mounted
+    let metadata = py.detach(|| mountpoint.metadata());
+    let kind = metadata.ok().and_then(|metadata| FileType::from_mode(metadata.mode()));
+    kind.unwrap_or(FileType::Directory)
 }
 
 /// The native file system that `filesystem` derives from, if it does.

@@ -2,7 +2,7 @@
 
 use std::os::unix::ffi::OsStringExt;
 
-use fusesg_fs::{AttributesReply, Errno, FileType, Inode, Operation, OperationKind, Reply, Result};
+use fusesg_fs::{AttributesReply, Errno, Inode, Operation, OperationKind, Reply, Result};
 use pyo3::prelude::*;
 
 use super::{Callback, done, number};
@@ -63,8 +63,9 @@ fn attributes(
     };
     let mut attributes = attributes.get().0;
     // the kernel would give the inode up, and with this one the whole mount
-    if inode == Inode::ROOT && attributes.kind != FileType::Directory {
-        let problem = format!("returned a {:?} for the root directory", attributes.kind);
+    let root = call.core.root;
+    if inode == Inode::ROOT && attributes.kind != root {
+        let problem = format!("returned a {:?} for the root, a {root:?}", attributes.kind);
         return Err(call.refuse(kind.name(), &problem));
     }
     // the kernel asked about this inode; `Attributes.from_stat` of a backing file may carry
