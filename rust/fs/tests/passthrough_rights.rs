@@ -196,6 +196,19 @@ fn set_group_id_without_execute_goes_unless_the_caller_is_in_the_group() {
 }
 
 #[test]
+fn chown_by_the_owner_costs_the_bit_of_a_group_that_is_not_the_owners() {
+    on_each_backing(|fixture| {
+        let outside = Context { gid: 1002, ..USER };
+        let gid = SetAttributes { gid: Some(1002), ..SetAttributes::default() };
+        for (name, context, after) in [("member", USER, 0o2666), ("outside", outside, 0o666)] {
+            let (inode, _) = privileged(fixture, name, 0o6666);
+            let reply = fixture.fs.setattr(&context, inode, None, &gid).unwrap();
+            assert_eq!(reply.attributes.permissions, after, "{name}");
+        }
+    });
+}
+
+#[test]
 fn only_the_owner_clears_bits_of_a_file_that_nobody_writes() {
     on_each_backing(|fixture| {
         let kill = SetAttributes { kill_suid_sgid: true, ..SetAttributes::default() };

@@ -69,6 +69,7 @@ impl Passthrough {
             }
         }
         if changes.uid.is_some() || changes.gid.is_some() {
+            self.strip_for_chown(context, node, fd)?;
             let unchanged = u32::MAX;
             sys::fchownat(fd, changes.uid.unwrap_or(unchanged), changes.gid.unwrap_or(unchanged))?;
         }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | write with the kill flag; truncate, O_TRUNC, fallocate, copy by anyone but root | the backing, in one step with the change: the thread lacks CAP_FSETID |
 //! | SETATTR that asks for it | [`Passthrough::clear_set_id`] |
-//! | chown | the backing, always |
+//! | chown | the backing, but for set-group-id without group-execute: [`Passthrough::strip_for_chown`] |
 //!
 //! `security.capability` is dropped by the backing at every change. A set-group-id bit
 //! without group-execute, which once meant mandatory locking, goes only if the caller is not
@@ -16,7 +16,7 @@ use std::os::fd::BorrowedFd;
 use super::credentials::Guard;
 use super::inodes::Node;
 use super::{Passthrough, sys};
-use crate::{Context, Errno, Result};
+use crate::{Context, Errno, FileType, Result};
 
 impl Passthrough {
     /// Makes the next change of the file's content by this thread clear set-id bits, if it
@@ -31,12 +31,37 @@ impl Passthrough {
         if mode & (libc::S_ISUID | libc::S_ISGID) == 0 {
             return Ok(None);
         }
-        // a thread that lacks the group as the caller does may still have it by a supplement
-        let stripped = without_set_group_id(context, mode, status.stx_gid);
-        if mode & libc::S_IXGRP == 0 && stripped != mode {
-            self.set_mode(fd, stripped)?;
-        }
+        self.clear_lone_set_group_id(context, fd, mode, status.stx_gid)?;
         self.credentials.stripping(status.stx_gid).map(Some)
+    }
+
+    /// Makes a chown clear what it would for `context`; the rest the backing clears.
+    pub(super) fn strip_for_chown(
+        &self,
+        context: &Context,
+        node: &Node,
+        fd: BorrowedFd<'_>,
+    ) -> Result<()> {
+        if node.kind == FileType::Directory {
+            return Ok(()); // there the bit means something else
+        }
+        let status = sys::statx(fd, c"")?;
+        self.clear_lone_set_group_id(context, fd, status.stx_mode.into(), status.stx_gid)
+    }
+
+    /// Clears a set-group-id bit without group-execute if the caller is not in the group.
+    ///
+    /// The backing cannot be left to do it: it looks at the thread, which may have the group
+    /// by a supplement.
+    fn clear_lone_set_group_id(
+        &self,
+        context: &Context,
+        fd: BorrowedFd<'_>,
+        mode: u32,
+        gid: u32,
+    ) -> Result<()> {
+        let after = without_set_group_id(context, mode, gid);
+        if mode & libc::S_IXGRP != 0 || after == mode { Ok(()) } else { self.set_mode(fd, after) }
     }
 
     /// The same for a change that `context` makes. (FUSE tells whether the caller lacks
