@@ -120,7 +120,9 @@ class Filesystem:
     def forget(self, inode: int, count: int) -> None:
         """The kernel has dropped `count` lookups of an inode.
 
-        Called from a thread of its own, later and batched; nobody waits for it.
+        Called from a thread of its own, later and batched; nobody waits for it. Entries
+        in listings (`readdirplus`) count, too, if the kernel took them: a class that
+        counts lookups itself cannot know that, and leaves `readdirplus` off.
 
         Without it: answered in Rust without taking the interpreter lock.
 
@@ -131,7 +133,7 @@ class Filesystem:
     def getattr(self, inode: int, handle: Any | None, ctx: Context) -> Attributes:
         """Attributes of an inode: stat(2).
 
-        Without it: answered ENOSYS; a file system needs it.
+        Every file system needs it: without it `fusesg.mount` raises TypeError.
 
         Args:
             handle: What `open` returned, where the kernel asks through an open file.
@@ -345,7 +347,7 @@ class Filesystem:
         What is returned is a plan: Rust fetches the bytes of extents after the
         interpreter lock is released, and no byte of them enters Python.
 
-        Without it: EIO.
+        Without it: ENOSYS.
 
         Args:
             offset: First byte.
@@ -576,16 +578,19 @@ class Filesystem:
         """Lists a directory.
 
         Without `next_offset` in its entries it is called once for each open directory,
-        with offset 0, and the answer is kept until the directory is closed. With
-        `next_offset` it is called for each part of the listing.
+        with offset 0, and the answer is kept until the directory is closed; that must
+        not be more than 4 million entries. With `next_offset` it is called for each
+        part of the listing, and may return a generator: what does not fit is not asked
+        of it.
 
-        Without it: ENOTDIR.
+        Without it: ENOSYS.
 
         Args:
             offset: 0, or the `next_offset` after which to go on.
 
         Returns:
-            Entries; "." and ".." are added if they are missing.
+            Entries. "." and ".." are added if they are missing, unless there are
+            positions.
         """
         raise _absent("readdir")
 
