@@ -277,7 +277,8 @@ impl ServingMount {
     fn start(self, session: Session<FuserTransport>) -> io::Result<()> {
         let inner = &self.inner;
         let connection = Arc::clone(&inner.connection);
-        let sweeper = sweeper::spawn(&connection, &self.dispatch, &inner.config)?;
+        let watcher = self.watcher.as_ref().map(Watcher::words);
+        let sweeper = sweeper::spawn(&connection, &self.dispatch, &inner.config, watcher)?;
         let sender = notifier::spawn(&connection.notifications, session.notifier())
             .inspect_err(|_| connection.sweeper.stop())?;
         let session_thread = move || {

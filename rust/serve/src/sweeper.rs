@@ -5,7 +5,8 @@
 //! [table](crate::in_flight) (no Python, no lock of the file system): while requests are
 //! being served it looks at them every [`TICK`]; for one older than [`PATIENCE`] it asks
 //! `/proc` whether a signal waits for the caller, and if so answers in the callback's
-//! place. With nothing in flight it sleeps for good.
+//! place. With nothing in flight it sleeps for good. It also tells the
+//! [watcher](crate::watcher) when a thread of this process waits for its own mount.
 //!
 //! Going to sleep and entering a request may cross. The sweeper first says that it sleeps
 //! and then looks at the table once more; a request first enters the table and then looks
@@ -14,6 +15,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
@@ -23,6 +25,7 @@ use fusesg_fs::{Errno, OperationKind, Unique};
 use crate::caller::{self, Caller};
 use crate::connection::Connection;
 use crate::in_flight::Pending;
+use crate::watcher::Word;
 use crate::{Dispatch, MountConfig};
 
 /// Time between two looks.
@@ -64,6 +67,8 @@ struct Sweeper {
     dispatch: Weak<dyn Dispatch>,
     request_timeout: Option<Duration>,
     slow_request_warning: Option<Duration>,
+    /// To the watcher, if there is one.
+    watcher: Option<Sender<Word>>,
 }
 
 /// Starts the sweeper of a mount; [`Wakeup::stop`] ends it.
@@ -71,12 +76,14 @@ pub(crate) fn spawn(
     connection: &Arc<Connection>,
     dispatch: &Arc<dyn Dispatch>,
     config: &MountConfig,
+    watcher: Option<Sender<Word>>,
 ) -> std::io::Result<JoinHandle<()>> {
     let sweeper = Sweeper {
         connection: Arc::clone(connection),
         dispatch: Arc::downgrade(dispatch),
         request_timeout: config.request_timeout,
         slow_request_warning: config.slow_request_warning,
+        watcher,
     };
     let thread = thread::Builder::new().name("fusesg-sweeper".into()).spawn(move || {
         sweeper.run();
@@ -91,12 +98,16 @@ impl Sweeper {
     fn run(&self) {
         let wakeup = &self.connection.sweeper;
         let mut processes = Processes::new();
+        let mut own_waits = false;
         while !wakeup.stop.load(Ordering::SeqCst) {
             if !self.connection.in_flight.is_empty() {
                 self.sweep(&mut processes);
+                self.tell_watcher(&mut own_waits, &processes);
                 thread::park_timeout(TICK);
                 continue;
             }
+            processes.clear();
+            self.tell_watcher(&mut own_waits, &processes);
             wakeup.awake.store(false, Ordering::SeqCst);
             if self.connection.in_flight.is_empty() && !wakeup.stop.load(Ordering::SeqCst) {
                 thread::park();
@@ -128,6 +139,18 @@ impl Sweeper {
             }
         }
         *processes = looked_at;
+    }
+
+    /// Tells the watcher when threads of this process begin or cease to wait.
+    fn tell_watcher(&self, own_waits: &mut bool, processes: &Processes) {
+        let own = std::process::id();
+        let wait = processes.values().any(|process| *process == own);
+        if wait != *own_waits
+            && let Some(watcher) = &self.watcher
+        {
+            let _ = watcher.send(if wait { Word::Waiting } else { Word::Working });
+        }
+        *own_waits = wait;
     }
 
     fn warn_if_slow(&self, request: &Pending) {

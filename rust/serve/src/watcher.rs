@@ -28,25 +28,64 @@ use crate::sys;
 /// Paths come as arguments and are never part of the script. `$2` is the mount point as
 /// /proc/self/mountinfo writes it, `$4` as it is.
 const SCRIPT: &str = r#"
-read -r word
-[ "$word" = done ] && exit 0
-ours=
-covered=
-while read -r id parent device root point rest; do
-    [ "$point" = "$2" ] || continue
-    [ "$id" = "$1" ] && [ "$device" = "$3" ] && ours=yes
-    [ "$parent" = "$1" ] && covered=yes
-done < /proc/self/mountinfo
-[ -n "$ours" ] && [ -z "$covered" ] || exit 0
-umount -f -l -- "$4" || umount -l -- "$4" || fusermount3 -u -z -- "$4" || fusermount -u -z -- "$4"
+end_mount() {
+    ours=
+    covered=
+    while read -r id parent device root point rest; do
+        [ "$point" = "$2" ] || continue
+        [ "$id" = "$1" ] && [ "$device" = "$3" ] && ours=yes
+        [ "$parent" = "$1" ] && covered=yes
+    done < /proc/self/mountinfo
+    [ -n "$ours" ] && [ -z "$covered" ] || exit 0
+    echo 1 > "/sys/fs/fuse/connections/${3#*:}/abort"
+    umount -f -l -- "$4" || umount -l -- "$4" || fusermount3 -u -z -- "$4" || fusermount -u -z -- "$4"
+}
+look_for_core_dump() {
+    while sleep 1; do
+        while read -r key value; do
+            [ "$key$value" = CoreDumping:1 ] && end_mount "$@"
+        done < "/proc/$5/status" || exit 0
+    done
+}
+guard=
+while read -r word; do
+    case $word in
+        waiting) look_for_core_dump "$@" & guard=$! ;;
+        done | working) [ -n "$guard" ] && kill -s KILL "$guard"; guard= ;;
+    esac
+    [ "$word" = done ] && exit 0
+done
+[ -n "$guard" ] && kill -s KILL "$guard"
+end_mount "$@"
 "#;
+
+/// What the watcher is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// A thread of this process waits for the mount.
+    Waiting,
+    /// None does any more.
+    Working,
+    /// There is nothing left to clean up.
+    Done,
+}
+
+impl Word {
+    fn line(self) -> &'static [u8] {
+        match self {
+            Self::Waiting => b"waiting\n",
+            Self::Working => b"working\n",
+            Self::Done => b"done\n",
+        }
+    }
+}
 
 /// The watcher of one mount.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     pid: i32,
-    /// Tells the keeper that there is nothing left to clean up.
-    dismissal: Sender<()>,
+    /// To the keeper, who passes them on.
+    words: Sender<Word>,
     keeper: JoinHandle<()>,
 }
 
@@ -56,6 +95,7 @@ impl Watcher {
         let (stdin, pipe) = io::pipe()?;
         let id = mount.id.id.to_string();
         let device = format!("0:{}", mount.id.minor);
+        let server = std::process::id().to_string();
         let arguments = [
             OsStr::new("sh"),
             OsStr::new("-c"),
@@ -65,6 +105,7 @@ impl Watcher {
             &mount.escaped_point,
             OsStr::new(&device),
             point.as_os_str(),
+            OsStr::new(&server),
         ];
         let arguments = arguments
             .into_iter()
@@ -73,7 +114,7 @@ impl Watcher {
         let environment = [c"PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned()];
         let pid = sys::spawn_detached(c"/bin/sh", &arguments, &environment, stdin.as_fd())?;
         match keep(pipe) {
-            Ok((dismissal, keeper)) => Ok(Self { pid, dismissal, keeper }),
+            Ok((words, keeper)) => Ok(Self { pid, words, keeper }),
             Err(error) => {
                 // it was dismissed
                 sys::reap(pid);
@@ -82,31 +123,40 @@ impl Watcher {
         }
     }
 
+    /// A way to tell the watcher more.
+    pub(crate) fn words(&self) -> Sender<Word> {
+        self.words.clone()
+    }
+
     /// Ends the watcher: there is nothing left to clean up.
     pub(crate) fn dismiss(self) {
-        let Self { pid, dismissal, keeper } = self;
-        let _ = dismissal.send(());
+        let Self { pid, words, keeper } = self;
+        let _ = words.send(Word::Done);
         let _ = keeper.join();
         sys::reap(pid);
     }
 }
 
 /// Moves the pipe into the keeper's descriptor table.
-fn keep(mut pipe: PipeWriter) -> io::Result<(Sender<()>, JoinHandle<()>)> {
+fn keep(mut pipe: PipeWriter) -> io::Result<(Sender<Word>, JoinHandle<()>)> {
     let number = pipe.as_raw_fd();
     // until it is out of the common table, a forked child would inherit it
     let listed = NotInherited::new(pipe.as_fd());
-    let (dismissal, dismissed) = mpsc::channel();
+    let (words, told) = mpsc::channel();
     let (separated, separation) = mpsc::channel();
     let keeper = thread::Builder::new().name("fusesg-keeper".into()).spawn(move || {
         let result = sys::keep_only(pipe.as_fd());
         let failed = result.is_err();
-        let told = separated.send(result).is_ok();
+        let _ = separated.send(result);
         // without a table of its own the keeper is of no use; nor is a watcher that would
         // take a silent end of the pipe for our death
-        if failed || (told && dismissed.recv().is_ok()) {
+        let last = if failed { Some(Word::Done) } else { None };
+        for word in last.into_iter().chain(told) {
             // a watcher that somebody killed is gone already
-            let _ = pipe.write_all(b"done\n");
+            let _ = pipe.write_all(word.line());
+            if word == Word::Done {
+                break;
+            }
         }
     })?;
     let result = separation.recv().unwrap_or_else(|_| Err(io::Error::other("keeper died")));
@@ -114,5 +164,5 @@ fn keep(mut pipe: PipeWriter) -> io::Result<(Sender<()>, JoinHandle<()>)> {
     result?;
     // the keeper has its own copy
     sys::close_raw(number);
-    Ok((dismissal, keeper))
+    Ok((words, keeper))
 }
