@@ -1,0 +1,65 @@
+"""Children that serve a mount, and what the tests ask about them."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from pathlib import Path
+
+import pytest
+
+DIRECTORY = Path(__file__).parent
+PRELUDE = "from served import *\n"
+
+
+@pytest.fixture(autouse=True)
+def _clean(leaves_nothing):
+    """Each of these tests: no mount, thread, descriptor or process stays."""
+
+
+@pytest.fixture
+def start_child(start_python, mountpoint):
+    """Starts a program that has the names of `served` and the mount point."""
+
+    def start(program, *arguments, **options):
+        environment = {**os.environ, "PYTHONPATH": str(DIRECTORY)}
+        return start_python(
+            PRELUDE + program, mountpoint, *arguments, env=environment, **options
+        )
+
+    return start
+
+
+@pytest.fixture
+def run_child(start_child):
+    """Runs such a program to its end."""
+
+    def run(program, *arguments, timeout=20, **options):
+        return start_child(program, *arguments, **options).finish(timeout)
+
+    return run
+
+
+@pytest.fixture
+def gone(mountpoint):
+    """Waits until nothing is mounted; the directory is then the plain one again."""
+
+    def gone(path=mountpoint, timeout=10.0):
+        deadline = time.monotonic() + timeout
+        # the kernel announces each change of the mounts
+        with open("/proc/self/mounts", encoding="utf-8") as mounts:
+            changed = select.poll()
+            changed.register(mounts, select.POLLERR)
+            while _is_mounted(path):
+                left = deadline - time.monotonic()
+                assert left > 0, f"{path} is still mounted"
+                changed.poll(left * 1000)
+        assert os.listdir(path) == []
+
+    return gone
+
+
+def _is_mounted(path):
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    return any(line.split()[1] == str(path) for line in mounts)
