@@ -132,9 +132,24 @@ def test_errors_of_fsync_reach_the_caller(failing, mounted, mountpoint, sync):
             os.close(file)
 
 
-def test_a_file_is_flushed_at_each_close(source, mounted, mountpoint):
-    with mounted(fusesg.Passthrough(os.fspath(source))) as mount:
+class Flushes(fusesg.Passthrough):
+    """Tells what close(2) is told."""
+
+    error = None
+
+    def flush(self, inode, handle, ctx):
+        super().flush(inode, handle, ctx)
+        if self.error:
+            raise OSError(self.error, "late")
+
+
+def test_errors_of_flush_reach_close(source, mounted, mountpoint):
+    filesystem = Flushes(os.fspath(source))
+    with mounted(filesystem):
         file = os.open(mountpoint / "file", os.O_CREAT | os.O_WRONLY)
         os.close(os.dup(file))
-        os.close(file)
-        assert mount.statistics()["operations"]["flush"]["count"] == 2
+        filesystem.error = errno.EDQUOT
+        with _fails(errno.EDQUOT):
+            os.close(os.dup(file))
+        with _fails(errno.EDQUOT):
+            os.close(file)
