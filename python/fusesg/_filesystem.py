@@ -413,7 +413,8 @@ class Filesystem:
     def release(self, inode: int, handle: Any, ctx: Context) -> None:
         """The last descriptor of an open file was closed.
 
-        Called once for each handle; nobody waits for it.
+        Called once for each handle; nobody waits for it. When the mount ends the kernel
+        may leave it out, so what must not be lost is brought home in `flush`.
 
         Without it: the handle is dropped.
         """

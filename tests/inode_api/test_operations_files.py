@@ -221,12 +221,19 @@ def test_special_files_never_reach_the_class(recorded, mountpoint):
 
 @pytest.mark.parametrize("handle", [None, 0, object(), [], "text", 2**100])
 def test_a_handle_is_any_object_and_comes_back(mounted, mountpoint, recorder, handle):
-    seen = []
+    seen, released = [], threading.Event()
+
+    def release(inode, handle, ctx):
+        seen.append(handle)
+        released.set()
+
     recorder.open = lambda inode, flags, ctx: handle
     recorder.read = lambda inode, handle, offset, size, ctx: seen.append(handle) or b""
-    recorder.release = lambda inode, handle, ctx: seen.append(handle)
-    with mounted(recorder), open(mountpoint / "file", "rb", buffering=0) as file:
-        file.read(1)
+    recorder.release = release
+    with mounted(recorder):
+        with open(mountpoint / "file", "rb", buffering=0) as file:
+            file.read(1)
+        assert released.wait(10)
     assert len(seen) == 2
     assert all(each is handle for each in seen)
 
