@@ -51,7 +51,8 @@ def view(
     if options is None:
         yield View(source, source)
         return
-    with mounted(fusesg.Passthrough(os.fspath(source)), allow_other=True, **options):
+    others = os.geteuid() == 0  # nobody else may let them in
+    with mounted(fusesg.Passthrough(os.fspath(source)), allow_other=others, **options):
         yield View(mountpoint, source)
 
 
