@@ -3,15 +3,19 @@
 //! After `kill -9` nobody is left to unmount, and the mount point answers every access
 //! with "Transport endpoint is not connected". The watcher is a shell that waits at a pipe
 //! of ours. When the pipe ends it looks whether the topmost mount at the path is still
-//! ours, by mount id and device, and detaches it. On a regular unmount it is told so and
-//! just ends. It is nobody's child, has a session of its own and keeps none of our
-//! memory and descriptors.
+//! ours, by mount id, device and type (the numbers go to the next mount as soon as ours is
+//! gone), and detaches it. On a regular unmount it is told so and just ends. It is nobody's
+//! child, has a session of its own and keeps none of our memory and descriptors.
 //!
 //! Our end of the pipe is in the descriptor table of one thread alone, the keeper. A
 //! process that is killed while a thread of it waits for its own mount (or closes a file
 //! there, which sends a FLUSH) is stuck: that thread keeps the common descriptor table, and
 //! with it the connection, alive. The keeper dies all the same, and its table with it; the
-//! watcher then ends the connection by `umount -f`, which frees the stuck thread.
+//! watcher then aborts the connection, which frees the stuck thread.
+//!
+//! A process that dumps core keeps even the keeper until all its threads are there. So as
+//! long as a thread of the process waits for its own mount, which the sweeper finds out,
+//! the watcher looks once a second whether the process dumps core.
 
 use std::ffi::{CString, OsStr};
 use std::io::{self, PipeWriter, Write as _};
@@ -33,7 +37,7 @@ end_mount() {
     covered=
     while read -r id parent device root point rest; do
         [ "$point" = "$2" ] || continue
-        [ "$id" = "$1" ] && [ "$device" = "$3" ] && ours=yes
+        case $rest in *" - fuse"*) [ "$id" = "$1" ] && [ "$device" = "$3" ] && ours=yes ;; esac
         [ "$parent" = "$1" ] && covered=yes
     done < /proc/self/mountinfo
     [ -n "$ours" ] && [ -z "$covered" ] || exit 0
