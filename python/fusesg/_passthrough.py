@@ -24,7 +24,9 @@ class Passthrough(_core.Passthrough, Filesystem):
 
     What a subclass does not override runs natively, without the interpreter lock; what
     it overrides reaches the original through `super()`. A handle that `super().open()`
-    returned is served natively, too, whatever else the class overrides.
+    returned is served natively, too, whatever else the class overrides; each is for one
+    open. The handle of another Passthrough, which the class only uses, is an object
+    like any other: the methods that work on open files must be overridden with it.
 
     Args:
         source: The directory that is shown.
