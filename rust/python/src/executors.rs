@@ -16,7 +16,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use fusesg_fs::Errno;
-use parking_lot::{Condvar, Mutex};
+use fusesg_serve::Condvar;
+use parking_lot::Mutex;
 
 use crate::gil_waiters::{self, Request};
 use crate::thread_state;

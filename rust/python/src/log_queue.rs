@@ -9,8 +9,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use fusesg_serve::Condvar;
 use log::{Level, LevelFilter, Log, Metadata};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 /// Records that may wait.

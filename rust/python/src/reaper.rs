@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use fusesg_serve::Condvar;
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use crate::thread_state;

@@ -13,7 +13,8 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use fusesg_serve::Condvar;
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use crate::gil_waiters::{self, Request, Waiting};

@@ -14,7 +14,8 @@ use std::time::Duration;
 use std::{process, thread};
 
 use fusesg_fs::Errno;
-use parking_lot::{Condvar, Mutex};
+use fusesg_serve::Condvar;
+use parking_lot::Mutex;
 
 use crate::dispatcher::Core;
 use crate::gil_waiters::{self, MountId, Request};

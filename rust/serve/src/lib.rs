@@ -34,6 +34,7 @@
 
 mod absent;
 mod caller;
+mod condvar;
 mod config;
 mod connection;
 mod data_reply;
@@ -56,6 +57,7 @@ mod sys;
 mod trace;
 mod watcher;
 
+pub use condvar::Condvar;
 pub use config::MountConfig;
 pub use dispatch::{Delivery, Dispatch};
 pub use end::Waited;

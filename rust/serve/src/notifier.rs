@@ -12,7 +12,9 @@ use std::thread::{self, JoinHandle};
 
 use fuser::{INodeNo, PollHandle};
 use fusesg_fs::{Inode, PollWaiter};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+
+use crate::Condvar;
 
 /// Notifications that may wait. The kernel takes thousands in a second; a longer queue
 /// means that it takes none.
