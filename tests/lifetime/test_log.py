@@ -85,7 +85,7 @@ def collect(record):
     records.append(record.getMessage())
 logger.addHandler(Handler(collect))
 with fusesg.mount(Broken(), mountpoint):
-    fail(20_000)
+    fail(100_000)
     go_on.set()
 fusesg._logging.finish()
 words = [text.split() for text in records if "log records were dropped" in text]
@@ -95,7 +95,7 @@ say(told + dropped, told >= 1024, told < 3000)
 """
     result = run_child(BROKEN + program, timeout=40)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == "20000 True True\n"
+    assert result.stdout == "100000 True True\n"
 
 
 def test_nothing_is_told_below_the_level(run_child):
