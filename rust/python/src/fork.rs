@@ -8,7 +8,8 @@ use std::process;
 
 use pyo3::prelude::*;
 
-use crate::{gil_waiters, log_queue, mount, thread_state, watchdog};
+use crate::threads::{gil_waiters, thread_state, watchdog};
+use crate::{log_queue, mount};
 
 /// Called by Python in a child, right after fork().
 #[pyfunction]

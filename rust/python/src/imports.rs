@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyModule, PyType};
 
-use crate::set_attributes::PyNow;
+use crate::values::set_attributes::PyNow;
 
 /// `traceback.format_exception`.
 pub(crate) fn format_exception(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {

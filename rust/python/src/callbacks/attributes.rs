@@ -6,10 +6,10 @@ use fusesg_fs::{AttributesReply, Errno, Inode, Operation, OperationKind, Reply, 
 use pyo3::prelude::*;
 
 use super::{Callback, done, number};
-use crate::attributes::PyAttributes;
-use crate::names;
-use crate::set_attributes::PySetAttributes;
-use crate::statistics_classes::PyFilesystemStatistics;
+use crate::conversions::names;
+use crate::values::attributes::PyAttributes;
+use crate::values::filesystem_statistics::PyFilesystemStatistics;
+use crate::values::set_attributes::PySetAttributes;
 
 /// Longest target of a symbolic link: one page with its NUL.
 const TARGET_MAX: usize = 4095;

@@ -7,10 +7,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::{Callback, Outcome, done, names, number};
-use crate::context::{PyContext, WRITE_CACHE, WRITE_KILL_SUIDGID, WRITE_LOCKOWNER};
-use crate::native_handle::PyNativeHandle;
-use crate::opened::PyOpened;
-use crate::{buffers, handles, segments};
+use crate::data::{buffers, segments};
+use crate::dispatch::handles;
+use crate::native::native_handle::PyNativeHandle;
+use crate::values::context::{PyContext, WRITE_CACHE, WRITE_KILL_SUIDGID, WRITE_LOCKOWNER};
+use crate::values::opened::PyOpened;
 
 pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Outcome> {
     let kind = operation.kind();

@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
 use super::{Callback, Outcome, data, done, number};
-use crate::directory_entry::PyDirectoryEntry;
-use crate::directory_snapshot::{CountingSink, DirectorySnapshot, Name};
+use crate::dispatch::directory_snapshot::{CountingSink, DirectorySnapshot, Name};
+use crate::values::directory_entry::PyDirectoryEntry;
 
 /// A longer listing is not kept: it may never end.
 const LONGEST: usize = 1 << 22;

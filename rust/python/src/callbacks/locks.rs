@@ -3,7 +3,7 @@
 use fusesg_fs::{Errno, Operation, Reply, Result};
 
 use super::{Callback, done, number};
-use crate::lock::PyLock;
+use crate::values::lock::PyLock;
 
 pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Reply> {
     let kind = operation.kind();

@@ -5,8 +5,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::{Callback, number};
-use crate::buffers;
-use crate::poll_waiter::PyPollWaiter;
+use crate::data::buffers;
+use crate::values::poll_waiter::PyPollWaiter;
 
 pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Reply> {
     let kind = operation.kind();

@@ -29,13 +29,13 @@ use fusesg_sg::SegmentList;
 use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
 
-use crate::context::PyContext;
-use crate::dispatcher::Core;
-use crate::errors;
-use crate::handles;
+use crate::conversions::errors;
+use crate::conversions::numbers::type_name;
+use crate::dispatch::dispatcher::Core;
+use crate::dispatch::handles;
 use crate::log_queue;
-use crate::native_handle::PyNativeHandle;
-use crate::numbers::type_name;
+use crate::native::native_handle::PyNativeHandle;
+use crate::values::context::PyContext;
 
 /// What a callback decided.
 #[derive(Debug)]
@@ -196,7 +196,8 @@ impl<'py> Callback<'_, 'py> {
 
     /// A name as an argument.
     fn name(&self, name: &std::ffi::OsStr) -> Result<Bound<'py, pyo3::types::PyString>> {
-        crate::names::to_python(self.py, name).map_err(|error| self.raised("name", &error))
+        crate::conversions::names::to_python(self.py, name)
+            .map_err(|error| self.raised("name", &error))
     }
 
     /// An int that a method returned, within `0..=most`.

@@ -6,7 +6,7 @@ use fusesg_fs::{
 use pyo3::prelude::*;
 
 use super::{Callback, done, number};
-use crate::entry::PyEntry;
+use crate::values::entry::PyEntry;
 
 pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Reply> {
     let kind = operation.kind();

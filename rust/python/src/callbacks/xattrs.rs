@@ -7,7 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use super::{Callback, done, number};
-use crate::{buffers, names};
+use crate::conversions::names;
+use crate::data::buffers;
 
 pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Reply> {
     let kind = operation.kind();

@@ -24,7 +24,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
-use crate::reaper;
+use crate::threads::reaper;
 
 /// Up to here copying is cheaper than holding a reference that must be given back under
 /// the GIL later.

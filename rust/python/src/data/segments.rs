@@ -8,9 +8,9 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
-use crate::backing::PyBacking;
-use crate::buffers;
-use crate::numbers::{MAX_OFFSET, integer, type_name};
+use crate::conversions::numbers::{MAX_OFFSET, integer, type_name};
+use crate::data::backing::PyBacking;
+use crate::data::buffers;
 
 /// Lists may hold lists, as deep as this; a list that holds itself is deeper.
 const DEEPEST: usize = 16;

@@ -9,8 +9,8 @@ use fusesg_fs::{Entry, FileSystem, Inode};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::attributes::PyAttributes;
-use crate::numbers::{integer, timeout};
+use crate::conversions::numbers::{integer, timeout};
+use crate::values::attributes::PyAttributes;
 
 /// What a name leads to.
 #[pyclass(frozen, eq, hash, name = "Entry", module = "fusesg")]

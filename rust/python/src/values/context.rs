@@ -4,7 +4,7 @@ use fusesg_fs::{Context, LockOwner, Unique};
 use fusesg_serve::Cancellation;
 use pyo3::prelude::*;
 
-use crate::numbers::integer;
+use crate::conversions::numbers::integer;
 use crate::sys;
 
 /// The data of a WRITE comes from the page cache (`FUSE_WRITE_CACHE`).

@@ -19,8 +19,8 @@ use fusesg_fs::Errno;
 use fusesg_serve::Condvar;
 use parking_lot::Mutex;
 
-use crate::gil_waiters::{self, Request};
-use crate::thread_state;
+use crate::threads::gil_waiters::{self, Request};
+use crate::threads::thread_state;
 
 /// A job that waits this long calls for one more executor.
 const STALL: Duration = Duration::from_millis(1);

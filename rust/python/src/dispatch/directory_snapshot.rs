@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use fusesg_fs::{DirectoryEntry, DirectorySink, FileType, Handle, Inode};
 use parking_lot::Mutex;
 
-use crate::directory_entry::PyDirectoryEntry;
-use crate::entry::PyEntry;
+use crate::values::directory_entry::PyDirectoryEntry;
+use crate::values::entry::PyEntry;
 
 /// Attributes older than this are not sent with a name: it may have been removed since,
 /// and the kernel would believe it back into existence.

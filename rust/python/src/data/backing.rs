@@ -11,10 +11,11 @@ use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
 
-use crate::errors;
-use crate::numbers::{MAX_OFFSET, integer, wrong_type};
-use crate::segments::PyExtent;
-use crate::{names, sys};
+use crate::conversions::errors;
+use crate::conversions::names;
+use crate::conversions::numbers::{MAX_OFFSET, integer, wrong_type};
+use crate::data::segments::PyExtent;
+use crate::sys;
 
 /// A file that extents point into; closed when the last extent is gone.
 #[pyclass(frozen, name = "Backing", module = "fusesg")]

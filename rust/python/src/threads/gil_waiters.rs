@@ -13,7 +13,7 @@ use fusesg_fs::{Context, Errno};
 use fusesg_serve::Responder;
 use parking_lot::Mutex;
 
-use crate::watchdog;
+use crate::threads::watchdog;
 
 /// A request on its way to its callback.
 #[derive(Debug)]

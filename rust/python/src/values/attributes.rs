@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::numbers::{MAX_OFFSET, integer, timestamp};
+use crate::conversions::numbers::{MAX_OFFSET, integer, timestamp};
 use crate::sys;
 
 /// Attributes of an inode.

@@ -7,9 +7,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::entry::PyEntry;
-use crate::names;
-use crate::numbers::{MAX_OFFSET, integer};
+use crate::conversions::names;
+use crate::conversions::numbers::{MAX_OFFSET, integer};
+use crate::values::entry::PyEntry;
 
 /// One name in a directory.
 #[pyclass(frozen, eq, hash, name = "DirectoryEntry", module = "fusesg")]

@@ -17,9 +17,9 @@ use fusesg_serve::Condvar;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
-use crate::gil_waiters::{self, Request, Waiting};
-use crate::reaper;
 use crate::sys::KeptThreadState;
+use crate::threads::gil_waiters::{self, Request, Waiting};
+use crate::threads::reaper;
 
 /// Runs `callback` with the GIL held; `None` once the interpreter is ending.
 pub(crate) fn attach<R>(callback: impl FnOnce(Python<'_>) -> R) -> Option<R> {

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 use fusesg_fs::{SetAttributes, SetTime, Timestamp};
 use pyo3::prelude::*;
 
-use crate::attributes::PyAttributes;
+use crate::conversions::numbers::{MAX_OFFSET, integer, timestamp};
 use crate::imports;
-use crate::numbers::{MAX_OFFSET, integer, timestamp};
+use crate::values::attributes::PyAttributes;
 
 /// The class of `NOW`: set a time to the time of the change.
 #[pyclass(frozen, name = "Now", module = "fusesg")]

@@ -4,7 +4,7 @@ use fusesg_serve::{OperationStatistics, Statistics};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::dispatcher::Core;
+use crate::dispatch::dispatcher::Core;
 
 /// A dict of plain numbers, dicts and lists.
 pub(crate) fn to_python<'py>(

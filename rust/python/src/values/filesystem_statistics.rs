@@ -4,7 +4,7 @@ use fusesg_fs::FilesystemStatistics;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::numbers::integer;
+use crate::conversions::numbers::integer;
 
 /// Size and use of a file system.
 #[pyclass(frozen, eq, hash, name = "FilesystemStatistics", module = "fusesg")]

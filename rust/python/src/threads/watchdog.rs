@@ -17,8 +17,8 @@ use fusesg_fs::Errno;
 use fusesg_serve::Condvar;
 use parking_lot::Mutex;
 
-use crate::dispatcher::Core;
-use crate::gil_waiters::{self, MountId, Request};
+use crate::dispatch::dispatcher::Core;
+use crate::threads::gil_waiters::{self, MountId, Request};
 
 /// How often to look while a deadlock is being dissolved: each request takes one look.
 const DISSOLVING: Duration = Duration::from_millis(20);

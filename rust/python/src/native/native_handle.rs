@@ -9,8 +9,8 @@ use fusesg_sg::Backing;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::numbers::wrong_type;
-use crate::opened::PyOpened;
+use crate::conversions::numbers::wrong_type;
+use crate::values::opened::PyOpened;
 
 /// An open file or directory of a native file system.
 ///

@@ -4,7 +4,7 @@ use fusesg_fs::Lock;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::numbers::{MAX_OFFSET, integer};
+use crate::conversions::numbers::{MAX_OFFSET, integer};
 
 /// A POSIX record lock.
 #[pyclass(frozen, eq, hash, name = "Lock", module = "fusesg")]

@@ -1,4 +1,13 @@
 //! `Mount`: a mounted file system, and the end of all of them when the process ends.
+//!
+//! | concept | file |
+//! |---|---|
+//! | [`PyMount`]; unmounting at the interpreter's exit | `mod.rs` |
+//! | its settings, from the dict of Python's `Config` | `settings.rs` |
+//! | its numbers: `Mount.statistics()` | `statistics.rs` |
+
+mod settings;
+mod statistics;
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -15,12 +24,15 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
-use crate::dispatcher::{Core, Limits, PythonDispatch};
+use settings::Settings;
+
+use crate::conversions::numbers::type_name;
+use crate::conversions::{errors, names};
+use crate::dispatch::dispatcher::{Core, Limits, PythonDispatch};
 use crate::fork::Origin;
-use crate::numbers::type_name;
-use crate::passthrough::PyPassthrough;
-use crate::settings::Settings;
-use crate::{errors, log_queue, names, statistics, sys, thread_state, watchdog};
+use crate::native::passthrough::PyPassthrough;
+use crate::threads::{thread_state, watchdog};
+use crate::{log_queue, sys};
 
 /// A signal interrupts the main thread's wait for the end of a mount, unless it came just
 /// before or on another thread; so it looks for signals as often as this, too.
@@ -200,7 +212,7 @@ impl PyMount {
 
     /// Puts data into the kernel's cache.
     fn store(&self, inode: u64, offset: u64, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        let Some(bytes) = crate::buffers::share(data)? else {
+        let Some(bytes) = crate::data::buffers::share(data)? else {
             return Err(PyTypeError::new_err(format!(
                 "data must be bytes or another buffer, not {}",
                 type_name(data)

@@ -21,13 +21,14 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use crate::callbacks::{self, Callback, Outcome};
-use crate::directory_snapshot::{CountingSink, Listings};
-use crate::executors::{Executors, Job, Place, Readers};
-use crate::gil_waiters::{MountId, Request};
-use crate::handles::{self, Handles};
-use crate::implementation::{Declared, Methods};
-use crate::thread_state::{self, Refused};
-use crate::{errors, log_queue};
+use crate::conversions::errors;
+use crate::dispatch::directory_snapshot::{CountingSink, Listings};
+use crate::dispatch::handles::{self, Handles};
+use crate::dispatch::implementation::{Declared, Methods};
+use crate::log_queue;
+use crate::threads::executors::{Executors, Job, Place, Readers};
+use crate::threads::gil_waiters::{MountId, Request};
+use crate::threads::thread_state::{self, Refused};
 
 /// How long unmounting waits for callbacks that run.
 const CALLBACKS_END: Duration = Duration::from_secs(1);

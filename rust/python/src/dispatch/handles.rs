@@ -6,7 +6,7 @@ use fusesg_fs::Handle;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
-use crate::reaper;
+use crate::threads::reaper;
 
 /// Set in the numbers of handles that live here, never in those of a native file system.
 const PYTHON: u64 = 1 << 63;

@@ -17,17 +17,18 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
-use crate::attributes::PyAttributes;
-use crate::context::{PyContext, WRITE_CACHE, WRITE_KILL_SUIDGID};
-use crate::directory_entry::PyDirectoryEntry;
-use crate::entry::PyEntry;
-use crate::native_handle::{PyNativeHandle, native_handle};
-use crate::opened::PyOpened;
-use crate::poll_waiter::PyPollWaiter;
-use crate::segments::PySegmentList;
-use crate::set_attributes::PySetAttributes;
-use crate::statistics_classes::PyFilesystemStatistics;
-use crate::{buffers, errors, names, numbers};
+use crate::conversions::{errors, names, numbers};
+use crate::data::buffers;
+use crate::data::segments::PySegmentList;
+use crate::native::native_handle::{PyNativeHandle, native_handle};
+use crate::values::attributes::PyAttributes;
+use crate::values::context::{PyContext, WRITE_CACHE, WRITE_KILL_SUIDGID};
+use crate::values::directory_entry::PyDirectoryEntry;
+use crate::values::entry::PyEntry;
+use crate::values::filesystem_statistics::PyFilesystemStatistics;
+use crate::values::opened::PyOpened;
+use crate::values::poll_waiter::PyPollWaiter;
+use crate::values::set_attributes::PySetAttributes;
 
 /// What poll(2) finds in a file without a poll operation of its own.
 const READY: u32 = (libc::POLLIN | libc::POLLRDNORM | libc::POLLOUT | libc::POLLWRNORM) as u32;

@@ -12,7 +12,7 @@ use fusesg_serve::Condvar;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
-use crate::thread_state;
+use crate::threads::thread_state;
 
 /// How long a dead object may stay when no callback comes.
 const PERIOD: Duration = Duration::from_millis(50);

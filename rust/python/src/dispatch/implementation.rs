@@ -6,8 +6,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
-use crate::numbers::type_name;
-use crate::{imports, reaper};
+use crate::conversions::numbers::type_name;
+use crate::imports;
+use crate::threads::reaper;
 
 /// Marks a class whose methods count as absent (`fusesg.Filesystem` has it).
 const BASE_MARK: &str = "__fusesg_base__";

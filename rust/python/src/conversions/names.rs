@@ -8,7 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-use crate::numbers::wrong_type;
+use crate::conversions::numbers::wrong_type;
 use crate::{imports, sys};
 
 /// Longest name in bytes that the kernel takes in a listing (`FUSE_NAME_MAX` is larger,

@@ -1,0 +1,11 @@
+//! File data as Python sees it, and memory that Python and Rust share.
+//!
+//! | concept | file |
+//! |---|---|
+//! | `Backing`: a file that extents point into | `backing.rs` |
+//! | `Extent`, `Zeros`, `SegmentList`; what a read may return | `segments.rs` |
+//! | Python's buffers borrowed, pooled buffers lent to Python | `buffers.rs` |
+
+pub(crate) mod backing;
+pub(crate) mod buffers;
+pub(crate) mod segments;

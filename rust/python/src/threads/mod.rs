@@ -1,0 +1,15 @@
+//! Threads and the GIL.
+//!
+//! | concept | file |
+//! |---|---|
+//! | attaching to the interpreter, and the gate that closes at its end | `thread_state.rs` |
+//! | where a callback runs: readers, executors, the monitor | `executors.rs` |
+//! | objects that die on threads without the GIL | `reaper.rs` |
+//! | requests whose threads wait for the GIL | `gil_waiters.rs` |
+//! | deadlocks with one's own mount | `watchdog.rs` |
+
+pub(crate) mod executors;
+pub(crate) mod gil_waiters;
+pub(crate) mod reaper;
+pub(crate) mod thread_state;
+pub(crate) mod watchdog;
