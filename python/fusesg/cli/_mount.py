@@ -69,7 +69,7 @@ def _open_log(options: argparse.Namespace) -> int | None:
 
 def _configure_logging(options: argparse.Namespace) -> None:
     # to stderr, which is the terminal until the mount is ready, and then the log file
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(threadName)s: %(message)s")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     level = logging.DEBUG if options.trace else logging.INFO
     logging.getLogger("fusesg").setLevel(level)
 

@@ -41,9 +41,12 @@ def load(source: str, settings: Sequence[str]) -> fusesg.Filesystem:
     module_name, colon, class_name = source.rpartition(":")
     if not colon:
         what = "is not a directory" if os.path.exists(source) else "does not exist"
-        raise CommandError(
-            f"{source} {what}; SOURCE is a directory, module:Class or file.py:Class"
+        which = (
+            f"to mount a class in it: {source}:Class"
+            if source.endswith(".py") and os.path.exists(source)
+            else "SOURCE is a directory, module:Class or file.py:Class"
         )
+        raise CommandError(f"{source} {what}; {which}")
     module = _import(module_name)
     try:
         factory = getattr(module, class_name)
@@ -120,9 +123,25 @@ def _construct(
     except TypeError as error:
         name = getattr(factory, "__name__", str(factory))
         raise CommandError(
-            f"{name}{signature} does not suit the arguments of --set: {error}"
+            f"--set does not suit {name}: {error}; {_settable(signature, positional)}"
         ) from None
     return factory(*positional, **converted)
+
+
+def _settable(signature: inspect.Signature, positional: Sequence[str]) -> str:
+    """What --set may say, for who said something else."""
+    parameters = list(signature.parameters.values())[len(positional) :]
+    named = [
+        f"{parameter.name}={_value_of(parameter)}"
+        for parameter in parameters
+        if parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
+    ]
+    return f"it takes {' '.join(named)}" if named else "it takes no arguments"
+
+
+def _value_of(parameter: inspect.Parameter) -> str:
+    has_default = parameter.default is not parameter.empty
+    return f"{parameter.default} (default)" if has_default else "VALUE"
 
 
 def _annotation(factory: Any, signature: inspect.Signature, key: str) -> object:  # noqa: ANN401
