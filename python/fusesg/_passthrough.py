@@ -28,6 +28,13 @@ class Passthrough(_core.Passthrough, Filesystem):
     open. The handle of another Passthrough, which the class only uses, is an object
     like any other: the methods that work on open files must be overridden with it.
 
+    An optimisation of the native file system that would go past an overridden method
+    is switched off with it: kernel passthrough and `copy_file_range` by `read` or
+    `write`, attributes in listings (`readdirplus`) by `lookup`, `getattr` or `readdir`,
+    the clearing of set-id bits within a write by `write` and its like: the kernel then
+    asks for it by `setattr`. What one name may hide must be hidden by each method that
+    takes names: `lookup` and `readdir`, but also `create`, `rename` and so on.
+
     Args:
         source: The directory that is shown.
 

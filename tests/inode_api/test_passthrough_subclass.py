@@ -195,6 +195,33 @@ def test_what_a_method_returns_is_what_is_seen(mounted, mountpoint, source):
         assert (mountpoint / "file").read_bytes() == b"CONTENT"
 
 
+def test_a_copy_does_not_go_past_the_methods_that_decide_what_the_bytes_are(
+    mounted, mountpoint, source
+):
+    (source / "file").write_bytes(b"content")
+
+    class Shout(fusesg.Passthrough):
+        def read(self, inode, handle, offset, size, ctx):
+            return bytes(super().read(inode, handle, offset, size, ctx)).upper()
+
+    class Rot(fusesg.Passthrough):
+        def write(self, inode, handle, offset, data, ctx):
+            turned = bytes(byte ^ 0xFF for byte in data)
+            return super().write(inode, handle, offset, turned, ctx)
+
+    for filesystem, expected in [
+        (Shout(source), b"CONTENT"),
+        (Rot(source), bytes(byte ^ 0xFF for byte in b"content")),
+    ]:
+        with (
+            mounted(filesystem),
+            open(mountpoint / "file", "rb", buffering=0) as file,
+            open(mountpoint / "copy", "wb", buffering=0) as copy,
+        ):
+            assert os.copy_file_range(file.fileno(), copy.fileno(), 100) == 7
+        assert (source / "copy").read_bytes() == expected
+
+
 # Handles
 
 

@@ -170,6 +170,10 @@ impl Declared {
         if overridden(&[Kind::Opendir, Kind::Readdir]) {
             implemented = implemented.with(Kind::Opendir).with(Kind::Releasedir);
         }
+        if overridden(&[Kind::Read, Kind::Write]) && !overridden(&[Kind::CopyFileRange]) {
+            // the native one would copy past the methods that decide what the bytes are
+            implemented = implemented.without(Kind::CopyFileRange);
+        }
         let base = native.unwrap_or_default();
         let readdirplus = self.readdirplus.unwrap_or(
             base.readdirplus && !overridden(&[Kind::Lookup, Kind::Getattr, Kind::Readdir]),
