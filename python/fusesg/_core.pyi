@@ -818,7 +818,7 @@ class Mount:
 
     Args:
         filesystem: What to serve.
-        mountpoint: An existing directory, as an absolute path.
+        mountpoint: An existing directory or regular file, as an absolute path.
         settings: What `fusesg.Config.settings` returns.
 
     Raises:

@@ -34,7 +34,8 @@ def mount(
 
     Args:
         filesystem: What to serve. One object may serve several mounts.
-        mountpoint: An existing directory. What is in it is hidden while mounted.
+        mountpoint: An existing directory; what is in it is hidden while mounted. Or a
+            file, for a file system whose root (inode 1) is a regular file.
         config: Settings; None is `Config()`.
         **options: Single settings by name, which win over `config`.
 
@@ -71,7 +72,7 @@ def serve(
 
     Args:
         filesystem: What to serve.
-        mountpoint: An existing directory.
+        mountpoint: As for `mount`.
         config: Settings; None is `Config()`.
         on_ready: Called with the mount as soon as it is usable.
         **options: Single settings by name, which win over `config`.

@@ -200,6 +200,15 @@ def test_trace_that_nobody_would_see(fusesg_command, mountpoint, source):
     assert mount_line(mountpoint) is None
 
 
+def test_a_directory_over_a_file(fusesg_command, source, tmp_path):
+    mountpoint = tmp_path / "file"
+    mountpoint.write_text("still here")
+    result = fusesg_command("mount", source, mountpoint)
+    assert result.returncode == 1
+    assert f"cannot be mounted over a file: {mountpoint}" in result.stderr
+    assert mountpoint.read_text() == "still here"
+
+
 def test_missing_mountpoint(fusesg_command, source, tmp_path):
     result = fusesg_command("mount", source, tmp_path / "missing")
     assert result.returncode == 1

@@ -367,7 +367,7 @@ def test_a_plan_for_a_full_device_writes_what_fits(targets, full, write):
         (lambda one, _: one.extent(0, 8), "named places for 8 bytes; there are 7"),
         (lambda _, other: other.extent(0, 7), "Backing without writable=True"),
         (lambda *_: bytearray(7), "expected extents, or Zeros to discard"),
-        (lambda *_: None, "returned None .*expected writable extents"),
+        (lambda *_: None, "returned None; expected writable extents"),
         (lambda *_: 7, "returned 7 .*expected writable extents"),
     ],
 )

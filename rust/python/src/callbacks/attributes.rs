@@ -65,7 +65,10 @@ fn attributes(
     // the kernel would give the inode up, and with this one the whole mount
     let root = call.core.root;
     if inode == Inode::ROOT && attributes.kind != root {
-        let problem = format!("returned a {:?} for the root, a {root:?}", attributes.kind);
+        let problem = format!(
+            "returned a {:?} for the root; it must be a {root:?}, as the mount point is",
+            attributes.kind
+        );
         return Err(call.refuse(kind.name(), &problem));
     }
     // the kernel asked about this inode; `Attributes.from_stat` of a backing file may carry

@@ -37,6 +37,9 @@ use crate::log_queue;
 use crate::native::native_handle::PyNativeHandle;
 use crate::values::context::PyContext;
 
+/// How many characters of a wrong result a log record shows.
+const LONGEST_SHOWN: usize = 100;
+
 /// What a callback decided.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -156,11 +159,16 @@ impl<'py> Callback<'_, 'py> {
 
     /// Logs that a method returned something that cannot be an answer.
     fn wrong(&self, method: &str, returned: &Bound<'py, PyAny>, expected: &str) -> Errno {
-        let kind = type_name(returned);
         // showing the value runs its code: it may raise, and must not decide anything
-        let shown = returned.repr().map(|text| text.to_string()).unwrap_or_default();
-        let shown: String = shown.chars().take(100).collect();
-        self.refuse(method, &format!("returned {shown} ({kind}); expected {expected}"))
+        let mut shown = returned.repr().map(|text| text.to_string()).unwrap_or_default();
+        if let Some((end, _)) = shown.char_indices().nth(LONGEST_SHOWN) {
+            shown.truncate(end);
+            shown.push('…');
+        }
+        if !returned.is_none() {
+            shown = format!("{shown} ({})", type_name(returned));
+        }
+        self.refuse(method, &format!("returned {shown}; expected {expected}"))
     }
 
     /// Logs why the answer of a method is not sent.

@@ -79,14 +79,20 @@ impl PyMount {
         let path = names::path("mountpoint", mountpoint)?;
         let shown = names::to_python(py, path.as_os_str())?.unbind();
         let settings = Settings::new(path, settings)?;
+        let native = native_of(filesystem, &settings.config)?;
+        let root = root_of(py, &settings.config.mountpoint);
+        if native.is_some() && root != FileType::Directory {
+            let message = "a directory cannot be mounted over a file";
+            return Err(PyOSError::new_err((libc::ENOTDIR, message, shown)));
+        }
         let core = Arc::new(Core::new(
             filesystem,
-            native_of(filesystem, &settings.config)?,
+            native,
             Limits {
                 reader_threads: settings.config.reader_threads,
                 max_python_threads: settings.max_python_threads,
                 max_write: settings.config.max_write,
-                root: root_of(py, &settings.config.mountpoint),
+                root,
             },
         )?);
         if !core.implements(OperationKind::Getattr) {
