@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use fusesg_fs::{Errno, Operation, OperationKind, Reply, Unique};
+use fusesg_fs::{Errno, Inode, Operation, OperationKind, Reply, Unique};
 
 /// Target of the lines.
 pub(crate) const TARGET: &str = "fusesg::trace";
@@ -58,6 +58,10 @@ pub(crate) fn answer(result: &Result<Reply, Errno>) -> String {
     let written = match result {
         Err(errno) => write!(text, "{errno}"),
         Ok(Reply::Done) => write!(text, "done"),
+        // how `lookup` says that a name does not exist
+        Ok(Reply::Entry(entry)) if entry.attributes.inode == Inode(0) => {
+            write!(text, "no such name")
+        }
         Ok(Reply::Entry(entry)) => write!(text, "inode {}", entry.attributes.inode),
         Ok(Reply::Created(entry, opened)) => {
             write!(text, "inode {}, handle {}", entry.attributes.inode, opened.handle)
@@ -81,7 +85,7 @@ pub(crate) fn answer(result: &Result<Reply, Errno>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fusesg_fs::{Handle, Inode};
+    use fusesg_fs::Handle;
     use std::borrow::Cow;
 
     #[test]

@@ -91,7 +91,7 @@ fn out_of_range(
     low: &dyn Display,
     high: &dyn Display,
 ) -> PyErr {
-    PyValueError::new_err(format!("{name}={} is not within {low}..={high}", shown(value)))
+    PyValueError::new_err(format!("{name}={} is not within {low} … {high}", shown(value)))
 }
 
 fn time_out_of_range(name: &str, value: &Bound<'_, PyAny>) -> PyErr {
