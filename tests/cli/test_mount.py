@@ -162,7 +162,10 @@ def test_tar_example(fusesg_command, mountpoint, examples, tmp_path):
     ("arguments", "message"),
     [
         (["/nowhere"], "/nowhere does not exist"),
-        (["counted.py"], "is not a directory; to mount a class in it: counted.py:Class"),
+        (
+            ["counted.py"],
+            "is not a directory; to mount a class in it: counted.py:Class",
+        ),
         (["/etc/passwd"], "/etc/passwd is not a directory; SOURCE is a directory, mod"),
         (["missing.py:Class"], "missing.py does not exist"),
         (["missing:Class"], "there is no module missing"),

@@ -128,7 +128,11 @@ WRONG = [
     ("lookup", ENTRY_OF_ROOT, "inode 1, which is the root"),
     ("getattr", None, r"returned None; expected Attributes"),
     ("getattr", ENTRY, "expected Attributes"),
-    ("getattr", ATTRIBUTES[FILE], "returned a Regular for the root; it must be a Directory"),
+    (
+        "getattr",
+        ATTRIBUTES[FILE],
+        "returned a Regular for the root; it must be a Directory",
+    ),
     ("setattr", None, "expected Attributes"),
     ("readlink", None, "expected a str of 1 to 4095 bytes"),
     ("readlink", "", "expected a str of 1 to 4095 bytes"),

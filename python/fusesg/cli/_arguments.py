@@ -34,7 +34,8 @@ into int, float, bool or Path where the constructor says so by an annotation.
 
 The command returns when the mount is ready; the file system is then served in the
 background, until it is unmounted. With --foreground it is served by the command itself,
-until Ctrl-C.
+until Ctrl-C, and its log is on stderr: the place to look when a program sees
+"Input/output error". In the background that needs --log-file.
 
 examples:
   fusesg mount /srv/data /mnt
@@ -143,7 +144,9 @@ def _parser() -> argparse.ArgumentParser:
 
     mount = command("mount", "mount a directory or a class", _MOUNT)
     mount.add_argument("source", metavar="SOURCE", help="what to mount, see below")
-    mount.add_argument("mountpoint", metavar="MOUNTPOINT", help="existing directory")
+    mount.add_argument(
+        "mountpoint", metavar="MOUNTPOINT", help="existing directory (or file)"
+    )
     mount.add_argument(
         "-o",
         dest="options",
