@@ -74,6 +74,22 @@ impl<T> HandleTable<T> {
         table.free.push(index);
         Ok(value)
     }
+
+    /// Frees all numbers.
+    pub(super) fn clear(&self) {
+        let mut closed = Vec::new();
+        let mut table = self.slots.write();
+        let Slots { slots, free } = &mut *table;
+        for (index, slot) in (0..).zip(slots) {
+            if let Some(value) = slot.value.take() {
+                free.push(index);
+                closed.push(value);
+            }
+        }
+        drop(table);
+        // closing may wait for another file system: not with the lock held
+        drop(closed);
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the two halves are meant")]
@@ -96,5 +112,18 @@ mod tests {
         assert_eq!(table.remove(first), Err(Errno::EBADF));
         assert_eq!(*table.get(second).unwrap(), "second");
         assert_eq!(table.get(Handle(u64::MAX)), Err(Errno::EBADF));
+    }
+
+    #[test]
+    fn a_cleared_table_holds_nothing_and_goes_on() {
+        let table = HandleTable::default();
+        let value = Arc::new(());
+        let old = table.insert(Arc::clone(&value)).unwrap();
+        table.clear();
+        assert_eq!(Arc::strong_count(&value), 1);
+        assert_eq!(table.get(old), Err(Errno::EBADF));
+        let new = table.insert(value).unwrap();
+        assert_ne!(new, old);
+        assert_eq!(table.get(old), Err(Errno::EBADF));
     }
 }

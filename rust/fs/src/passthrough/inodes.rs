@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use log::warn;
 use parking_lot::Mutex;
@@ -54,6 +54,8 @@ pub(super) struct Inodes {
     root: Arc<Node>,
     /// Nodes that ever had no descriptor; while it is 0 none needs care before removal.
     weak: AtomicU64,
+    /// The kernel that knew them is gone.
+    ended: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -75,7 +77,14 @@ impl Inodes {
             anchor: Anchor::held(root),
         });
         let numbers = InodeNumbers::new(identity);
-        Self { numbers, anchors, known: Mutex::default(), root, weak: AtomicU64::new(0) }
+        Self {
+            numbers,
+            anchors,
+            known: Mutex::default(),
+            root,
+            weak: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+        }
     }
 
     /// A node that the kernel names.
@@ -150,6 +159,8 @@ impl Inodes {
                     None
                 }
                 Some(_) => known.remove(&number),
+                // an entry that was kept beyond the mount's end
+                None if self.have_ended() => None,
                 None => {
                     warn!("forget of {count} lookups of inode {number}, which is not known");
                     None
@@ -158,6 +169,19 @@ impl Inodes {
         };
         // closes the descriptor, without the lock
         drop(forgotten);
+    }
+
+    /// Forgets all inodes but the root.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        let known = std::mem::take(&mut *self.known.lock());
+        // closes the descriptors, without the lock
+        drop(known);
+    }
+
+    /// Whether [`end`](Self::end) was called.
+    pub(super) fn have_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Whether removals need [`keep_alive`](Self::keep_alive).

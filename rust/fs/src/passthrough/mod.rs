@@ -54,6 +54,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anchor::Anchors;
 use credentials::Credentials;
@@ -94,6 +95,8 @@ pub struct Passthrough {
     credentials: Credentials,
     /// The backing file system has POSIX ACLs.
     posix_acl: bool,
+    /// Mounts that serve it now.
+    mounts: AtomicUsize,
 }
 
 impl Passthrough {
@@ -122,7 +125,26 @@ impl Passthrough {
             links,
             credentials: Credentials::current()?,
             posix_acl,
+            mounts: AtomicUsize::new(0),
         })
+    }
+
+    /// Whether the last mount that served it has ended. It has then forgotten all inodes
+    /// and closed all files: the kernel does not give back what it knew.
+    pub fn has_ended(&self) -> bool {
+        self.inodes.have_ended()
+    }
+
+    fn mount_begins(&self) {
+        self.mounts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn mount_ends(&self) {
+        if self.mounts.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.files.clear();
+            self.directories.clear();
+            self.inodes.end();
+        }
     }
 
     /// Counts one more lookup of `inode`, for an entry that is answered a second time;

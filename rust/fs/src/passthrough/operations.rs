@@ -39,6 +39,15 @@ impl FileSystem for Passthrough {
         }
     }
 
+    fn init(&self) -> Result<()> {
+        self.mount_begins();
+        Ok(())
+    }
+
+    fn destroy(&self) {
+        self.mount_ends();
+    }
+
     fn lookup(&self, _context: &Context, parent: Inode, name: &OsStr) -> Result<Entry> {
         self.look_up(parent, name)
     }

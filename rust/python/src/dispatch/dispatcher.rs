@@ -414,14 +414,14 @@ impl Dispatch for PythonDispatch {
         }
         let Some(init) = &core.methods.init else { return Ok(()) };
         let outcome = thread_state::attach(|py| init.call0(py).map(drop));
-        match outcome {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => {
-                *core.init_error.lock() = Some(error);
-                Err(Errno::EIO)
-            }
-            None => Err(Errno::EIO),
+        if let Some(Ok(())) = outcome {
+            return Ok(());
         }
+        *core.init_error.lock() = outcome.and_then(std::result::Result::err);
+        if let Some(native) = &core.native {
+            native.destroy();
+        }
+        Err(Errno::EIO)
     }
 
     fn dispatch(&self, context: Context, operation: Operation<'_>, mut responder: Responder) {

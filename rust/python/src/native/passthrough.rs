@@ -63,6 +63,8 @@ impl PyPassthrough {
         if let Some(native) = &*self.native.lock()
             && native.process == std::process::id()
             && Arc::strong_count(&native.file_system) > 1
+            // what Python kept of an ended mount must not count for this one
+            && !native.file_system.has_ended()
         {
             if (native.options.kernel_passthrough, native.options.writeback)
                 != (options.kernel_passthrough, options.writeback)
