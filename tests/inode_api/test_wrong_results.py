@@ -113,6 +113,11 @@ def mixed(*_):
     yield fusesg.DirectoryEntry("two", 6, stat.S_IFREG)
 
 
+class Unprintable:
+    def __repr__(self):
+        raise ValueError("no repr")
+
+
 class BadIterator:
     def __iter__(self):
         return self
@@ -125,6 +130,8 @@ class BadIterator:
 WRONG = [
     ("lookup", 0, r"returned 0 \(int\); expected an Entry or None"),
     ("lookup", ATTRIBUTES[FILE], r"returned Attributes\(.*expected an Entry or None"),
+    ("lookup", Unprintable(), r"returned <unprintable> \(Unprintable\)"),
+    ("lookup", (Unprintable(),), r"returned <unprintable> \(tuple\)"),
     ("lookup", ENTRY_OF_ROOT, "inode 1, which is the root"),
     ("getattr", None, r"returned None; expected Attributes"),
     ("getattr", ENTRY, "expected Attributes"),

@@ -143,6 +143,7 @@ def test_a_callback_may_unmount(mounted, mountpoint):
         filesystem.mount = None
 
 
+@pytest.mark.requires("root")  # to drop caches
 def test_forget_comes_batched_and_counts(mounted, mountpoint):
     class Counting(Numbered):
         def __init__(self):

@@ -42,7 +42,14 @@ def source(tmp_path: Path) -> Path:
     return directory
 
 
-@pytest.fixture(params=VIEWS)
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.requires("root", "linux 6.9"))
+        if name == "by-kernel"
+        else name
+        for name in VIEWS
+    ]
+)
 def view(
     request: pytest.FixtureRequest, source: Path, mountpoint: Path, mounted: Any
 ) -> Iterator[View]:

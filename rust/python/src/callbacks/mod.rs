@@ -160,7 +160,8 @@ impl<'py> Callback<'_, 'py> {
     /// Logs that a method returned something that cannot be an answer.
     fn wrong(&self, method: &str, returned: &Bound<'py, PyAny>, expected: &str) -> Errno {
         // showing the value runs its code: it may raise, and must not decide anything
-        let mut shown = returned.repr().map(|text| text.to_string()).unwrap_or_default();
+        let mut shown =
+            returned.repr().map_or_else(|_| "<unprintable>".to_owned(), |text| text.to_string());
         if let Some((end, _)) = shown.char_indices().nth(LONGEST_SHOWN) {
             shown.truncate(end);
             shown.push('…');
