@@ -141,6 +141,7 @@ open(path("theirs"), "w").close()
     subprocess.run(["umount", mountpoint], check=True)
 
 
+@pytest.mark.requires("root")  # others may not mount upon a mount of theirs
 @pytest.mark.parametrize("end", ENDS)
 def test_another_mount_of_ours_above_is_left_alone(
     run_child, start_child, mountpoint, gone, end
