@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -17,9 +18,9 @@ use std::time::{Duration, Instant};
 
 use fusesg_fs::Errno;
 use fusesg_serve::Condvar;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
-use crate::threads::gil_waiters::{self, Request};
+use crate::threads::gil_waiters::{self, Request, Waiting};
 use crate::threads::thread_state;
 
 /// A job that waits this long calls for one more executor.
@@ -144,7 +145,7 @@ impl Executors {
         let dropped = std::mem::take(&mut state.queue);
         self.shared.work.notify_all();
         self.shared.queued.notify_all();
-        parking_lot::MutexGuard::unlocked(&mut state, || {
+        MutexGuard::unlocked(&mut state, || {
             for (_, job) in dropped {
                 refuse(job);
             }
@@ -182,22 +183,25 @@ thread_local! {
     static IS_EXECUTOR_OF: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-fn start_executor(shared: &Arc<Shared>, state: &mut State) {
-    let number = state.threads + 1;
+/// Starts one more executor.
+fn start_executor(shared: &Arc<Shared>, state: &mut MutexGuard<'_, State>) {
+    state.threads += 1;
+    let number = state.threads;
     let for_thread = Arc::clone(shared);
-    let started = thread::Builder::new()
-        .name(format!("fusesg-python-{number}"))
-        .spawn(move || execute(&for_thread));
-    match started {
+    let name = format!("fusesg-python-{number}");
+    match start(state, name, move || execute(&for_thread)) {
         Ok(handle) => {
             state.handles.retain(|handle| !handle.is_finished());
             state.handles.push(handle);
-            state.threads = number;
             state.peak = state.peak.max(number);
         }
-        // with executors alive, the job waits for one of them
-        Err(_) if state.threads > 0 => {}
         Err(error) => {
+            state.threads -= 1;
+            shared.ended.notify_all();
+            if state.threads > 0 {
+                // the job waits for one of the others
+                return;
+            }
             log::error!("no thread for a callback could be started: {error}");
             for (_, job) in std::mem::take(&mut state.queue) {
                 refuse(job);
@@ -212,7 +216,7 @@ fn execute(shared: &Arc<Shared>) {
     let mut state = shared.state.lock();
     loop {
         if let Some((_, job)) = state.queue.pop_front() {
-            parking_lot::MutexGuard::unlocked(&mut state, || run(job));
+            MutexGuard::unlocked(&mut state, || run(job));
             continue;
         }
         if state.closed {
@@ -230,7 +234,7 @@ fn execute(shared: &Arc<Shared>) {
             break;
         }
     }
-    parking_lot::MutexGuard::unlocked(&mut state, thread_state::release);
+    MutexGuard::unlocked(&mut state, thread_state::release);
     state.threads -= 1;
     if state.threads == 1 {
         // the one that stays shall wait without a time limit
@@ -254,11 +258,31 @@ fn run(job: Job) {
     }
 }
 
-fn start_monitor(shared: &Arc<Shared>, state: &mut State) {
+/// Starts a thread, without the lock: that needs the dynamic loader's lock, which a `dlopen`
+/// may hold that waits for one of the queued requests. The watchdog then takes it out of the
+/// queue; it is told as if the GIL were waited for, since no callback can run.
+fn start(
+    state: &mut MutexGuard<'_, State>,
+    name: String,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    MutexGuard::unlocked(state, || {
+        let waiting = Waiting::begin(None);
+        let started = thread::Builder::new().name(name).spawn(body);
+        drop(waiting);
+        started
+    })
+}
+
+/// Starts the monitor.
+fn start_monitor(shared: &Arc<Shared>, state: &mut MutexGuard<'_, State>) {
+    state.monitor_runs = true;
     let for_thread = Arc::clone(shared);
-    let started =
-        thread::Builder::new().name("fusesg-monitor".into()).spawn(move || monitor(&for_thread));
-    state.monitor_runs = started.is_ok();
+    let started = start(state, "fusesg-monitor".into(), move || monitor(&for_thread));
+    if started.is_err() {
+        state.monitor_runs = false;
+        shared.ended.notify_all();
+    }
     state.handles.extend(started.ok());
 }
 

@@ -69,6 +69,7 @@ pub(crate) fn watch(
         // the first thing to happen is a dlopen that has to be freed
         a_thread_waits_in_fuse();
         gil_waiters::is_thread_of_this_process(process::id());
+        wait_for_a_lock();
         let _ = running.send(());
         run();
     });
@@ -79,6 +80,14 @@ pub(crate) fn watch(
             log::warn!("the watchdog could not be started: {error}");
         }
     }
+}
+
+/// Waits for a lock in vain: what parking_lot keeps for each thread that waits has a
+/// destructor, and it is made when the thread waits for the first time.
+fn wait_for_a_lock() {
+    let lock = Mutex::new(());
+    let _held = lock.lock();
+    let _timed_out = lock.try_lock_for(Duration::from_micros(1));
 }
 
 /// Watches a mount no longer.
