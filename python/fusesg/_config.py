@@ -36,6 +36,7 @@ class ConfigOptions(TypedDict, total=False):
     writeback_cache: bool
     kernel_passthrough: bool
     max_write: int
+    splice_threshold: int
     max_readahead: int | None
     max_background: int
     congestion_threshold: int | None
@@ -174,6 +175,10 @@ class Config:
         max_write: Largest WRITE in bytes, which also sets the largest READ; a
             multiple of 4096. Default 1044480: a page less than 1 MiB, so that a
             request and its header fit a pipe of 1 MiB.
+        splice_threshold: A READ that is answered with at least this many bytes of
+            files goes through a pipe and is not copied by the server. Default 32768;
+            below, setting the pipe up costs more than the copy. A value above
+            `max_write` switches it off.
         max_readahead: Readahead in bytes. Default None: what the kernel offers.
         max_background: Requests that the kernel may have in flight without a process
             waiting for each (readahead, asynchronous I/O). Default 128; the kernel's
@@ -224,6 +229,7 @@ class Config:
     writeback_cache: bool = _flag(default=False)
     kernel_passthrough: bool = _flag(default=False)
     max_write: int = _integer(1_044_480, PAGE, 16 << 20, "bytes", step=PAGE)
+    splice_threshold: int = _integer(32_768, 0, 2**32 - 1, "bytes")
     max_readahead: int | None = _integer(None, 0, 2**32 - 1, "bytes")
     max_background: int = _integer(128, 1, 2**16 - 1)
     congestion_threshold: int | None = _integer(None, 1, 2**16 - 1)

@@ -38,6 +38,10 @@ pub struct MountConfig {
     pub negative_timeout: Duration,
     /// Largest WRITE in bytes, which also sets the largest READ.
     pub max_write: u32,
+    /// READs of files answered with at least this many bytes go through a pipe, without a
+    /// copy; for smaller ones setting that up costs more than the copy. Above
+    /// [`max_write`](Self::max_write) it is never done.
+    pub splice_threshold: u32,
     /// Readahead in bytes; the kernel's offer is the upper limit.
     pub max_readahead: Option<u32>,
     /// Requests the kernel may have in flight in the background.
@@ -79,6 +83,7 @@ impl MountConfig {
             // one page less than 1 MiB: header and payload of a whole request then fit a
             // pipe of 1 MiB, the largest an unprivileged process may have
             max_write: 1_044_480,
+            splice_threshold: 32 * 1024,
             max_readahead: None,
             max_background: 128,
             congestion_threshold: None,

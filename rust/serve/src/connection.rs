@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fusesg_fs::{Context, Operation};
-use fusesg_sg::PagePool;
 
 use crate::MountConfig;
+use crate::data_path::DataPath;
 use crate::fuser_transport::FuserReply;
 use crate::in_flight::InFlight;
 use crate::kernel_passthrough::KernelPassthrough;
@@ -17,10 +17,7 @@ use crate::responder::{Responder, Wanted};
 use crate::sweeper::Wakeup;
 use crate::trace;
 
-/// Idle reply buffers that are kept; each takes `max_write` bytes at most.
-const IDLE_BUFFERS: usize = 16;
-
-/// The state that every request of a mount passes: table, counters, pool, timeouts.
+/// The state that every request of a mount passes: table, counters, data path, timeouts.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) entry_timeout: Duration,
@@ -29,7 +26,7 @@ pub(crate) struct Connection {
     pub(crate) in_flight: InFlight,
     pub(crate) sweeper: Wakeup,
     pub(crate) metrics: Metrics,
-    pub(crate) pool: Arc<PagePool>,
+    pub(crate) data_path: DataPath,
     pub(crate) own_reply: OwnReply,
     pub(crate) passthrough: KernelPassthrough,
     pub(crate) notifications: Arc<NotificationQueue>,
@@ -45,7 +42,7 @@ impl Connection {
             in_flight: InFlight::new(),
             sweeper: Wakeup::default(),
             metrics: Metrics::default(),
-            pool: PagePool::new(config.max_write as usize, IDLE_BUFFERS),
+            data_path: DataPath::new(config),
             own_reply,
             passthrough: KernelPassthrough::default(),
             notifications: Arc::new(NotificationQueue::default()),
@@ -85,7 +82,8 @@ impl Connection {
             in_flight: self.in_flight.count(),
             interrupted: self.metrics.interrupted.load(Relaxed),
             timed_out: self.metrics.timed_out.load(Relaxed),
-            pool: self.pool.statistics(),
+            pool: self.data_path.pool.statistics(),
+            data_path: self.data_path.statistics(),
         }
     }
 }

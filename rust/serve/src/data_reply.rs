@@ -1,54 +1,115 @@
-//! The bytes of a READ reply, on their way from a segment list to the kernel.
+//! The bytes of a READ reply, from a segment list to the kernel, the cheapest right way.
+//!
+//! | the list | its way |
+//! |---|---|
+//! | one buffer, zeros, or little of anything | one contiguous buffer, through fuser |
+//! | extents of [`splice_threshold`](crate::MountConfig::splice_threshold) bytes and more | a pipe: pages of the files, not copied |
+//! | several pieces, some large and in memory | one writev of our own: what is in memory is not copied |
+//!
+//! The last two are messages of our own: fuser takes one slice for a reply. They are sent
+//! past fuser, whose own reply then finds the request answered and fails harmlessly. Should
+//! the kernel refuse ours, fuser's reply carries the data, copied.
 
-use std::sync::Arc;
+use std::io;
 
-use bytes::Bytes;
-use fusesg_fs::Errno;
-use fusesg_sg::{PagePool, PooledBuffer, Segment, SegmentList, gather};
+use fusesg_fs::{Errno, Unique};
+use fusesg_sg::{PackedList, SegmentList, SplicedMessage};
 
-/// Bytes in memory, ready to be sent.
+use crate::connection::Connection;
+use crate::data_path::{DataPath, Way};
+use crate::fuser_transport::FuserReply;
+use crate::own_reply::{HEADER, expecting_failure};
+
+/// The answer to a READ, with all its bytes at hand.
 #[derive(Debug)]
-pub(crate) enum Body {
-    /// No data.
-    Empty,
-    /// A buffer of the file system, sent from where it is.
-    Shared(Bytes),
-    /// Gathered into the first bytes of a pooled buffer.
-    Pooled(PooledBuffer, usize),
-    /// Gathered, but larger than the pool's buffers.
-    Owned(Vec<u8>),
+pub(crate) struct DataReply<'l> {
+    list: &'l SegmentList,
+    bytes: Bytes<'l>,
 }
 
-impl Body {
+#[derive(Debug)]
+enum Bytes<'l> {
+    Packed(PackedList<'l>),
+    Spliced(SplicedMessage),
+}
+
+impl<'l> DataReply<'l> {
     /// Fetches the bytes of `list`. Fewer than the list promises mean that a file ended.
-    pub(crate) fn fetch(list: &SegmentList, pool: &Arc<PagePool>) -> Result<Self, Errno> {
-        match list.segments() {
-            [] => Ok(Self::Empty),
-            [Segment::Buffer(bytes)] => Ok(Self::Shared(bytes.clone())),
-            _ => {
-                let length = usize::try_from(list.len()).map_err(|_| Errno::EIO)?;
-                let mut buffer = pool.take().map_err(|_| Errno::ENOMEM)?;
-                if length > buffer.len() {
-                    let mut bytes = Vec::new();
-                    bytes.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
-                    bytes.resize(length, 0);
-                    let filled = gather(list, &mut bytes)?;
-                    bytes.truncate(filled);
-                    return Ok(Self::Owned(bytes));
+    pub(crate) fn fetch(list: &'l SegmentList, path: &DataPath) -> Result<Self, Errno> {
+        if list.len() >= path.splice_threshold {
+            match SplicedMessage::load(list, &path.pipes, HEADER) {
+                Ok(message) => return Ok(Self { list, bytes: Bytes::Spliced(message) }),
+                Err(reason) => path.count_not_spliced(reason),
+            }
+        }
+        Ok(Self { list, bytes: Bytes::Packed(pack(list, path)?) })
+    }
+
+    /// Number of bytes.
+    pub(crate) fn len(&self) -> usize {
+        match &self.bytes {
+            Bytes::Packed(packed) => packed.len(),
+            Bytes::Spliced(message) => message.payload(),
+        }
+    }
+
+    /// Sends them. The caller has the right to answer, which nobody else has.
+    pub(crate) fn send(self, connection: &Connection, unique: Unique, fuser: FuserReply) {
+        let path = &connection.data_path;
+        let (way, sent) = match self.bytes {
+            Bytes::Packed(packed) => {
+                if let Some(bytes) = packed.contiguous() {
+                    fuser.data(bytes);
+                    return path.count(Way::Contiguous);
                 }
-                let filled = gather(list, &mut buffer)?;
-                Ok(Self::Pooled(buffer, filled))
+                let sent = connection.own_reply.packed(unique, &packed);
+                (Way::Vectored, sent.map_err(|error| (error, Some(packed))))
+            }
+            Bytes::Spliced(message) => {
+                let sent = connection.own_reply.spliced(unique, message);
+                (Way::Spliced, sent.map_err(|error| (error, None)))
+            }
+        };
+        match sent {
+            Ok(()) => {
+                path.count(way);
+                expecting_failure(|| fuser.discard());
+            }
+            Err((error, packed)) => {
+                log::debug!("the answer to request {unique} is copied: {error}");
+                path.count(Way::Refused);
+                send_copied(self.list, packed, path, fuser);
             }
         }
     }
+}
 
-    /// The bytes.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Empty => &[],
-            Self::Shared(bytes) => bytes,
-            Self::Pooled(buffer, length) => &buffer[..*length],
-            Self::Owned(bytes) => bytes,
-        }
+/// Sends the bytes through fuser after all.
+fn send_copied<'l>(
+    list: &'l SegmentList,
+    packed: Option<PackedList<'l>>,
+    path: &DataPath,
+    fuser: FuserReply,
+) {
+    let copied = packed.map_or_else(|| pack(list, path), Ok).and_then(|packed| {
+        let length = packed.len();
+        Ok((packed.into_contiguous(&path.pool)?, length))
+    });
+    match copied {
+        Ok((bytes, length)) => fuser.data(&bytes[..length]),
+        Err(errno) => fuser.error(errno),
     }
+}
+
+/// A read that fails is answered with its error also where bytes came before it: the kernel
+/// would take a short answer for the end of the file.
+fn pack<'l>(list: &'l SegmentList, path: &DataPath) -> Result<PackedList<'l>, Errno> {
+    let packed = PackedList::new(list, &path.pool)?;
+    if let Some(error) = packed.failure() {
+        return Err(Errno::from(io::Error::from_raw_os_error(
+            error.raw_os_error().unwrap_or(libc::EIO),
+        )));
+    }
+    path.count_reads(packed.reads());
+    Ok(packed)
 }

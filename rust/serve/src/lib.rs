@@ -15,7 +15,7 @@
 //! | [`Native`]: a synchronous file system behind `Dispatch` | `native.rs` |
 //! | answers to operations that are not implemented | `absent.rs` |
 //! | `/dev/fuse` through fuser, capabilities | `fuser_transport/` |
-//! | the bytes of a READ reply | `data_reply.rs` |
+//! | the bytes of a READ reply; what these share | `data_reply.rs`, `data_path.rs` |
 //! | messages of our own, past fuser | `own_reply.rs` |
 //! | what all requests of a mount share | `connection.rs` |
 //! | which requests are being served | `in_flight.rs` |
@@ -37,6 +37,7 @@ mod caller;
 mod condvar;
 mod config;
 mod connection;
+mod data_path;
 mod data_reply;
 mod dispatch;
 mod end;
@@ -59,6 +60,7 @@ mod watcher;
 
 pub use condvar::Condvar;
 pub use config::MountConfig;
+pub use data_path::DataPathStatistics;
 pub use dispatch::{Delivery, Dispatch};
 pub use end::Waited;
 pub use fork::after_fork_in_child;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use fusesg_fs::OperationKind;
 use fusesg_sg::PoolStatistics;
 
+use crate::data_path::DataPathStatistics;
 use crate::in_flight::thread_number;
 
 const SHARDS: usize = 4;
@@ -28,6 +29,8 @@ pub struct Statistics {
     pub timed_out: u64,
     /// The pool of reply buffers.
     pub pool: PoolStatistics,
+    /// Which way the data of READs went.
+    pub data_path: DataPathStatistics,
 }
 
 /// Numbers of one operation.

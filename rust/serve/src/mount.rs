@@ -323,6 +323,7 @@ impl ServingMount {
         inner.connection.passthrough.clear();
         drop(not_inherited);
         inner.connection.own_reply.close();
+        inner.connection.data_path.pipes.close();
         if let Some(watcher) = watcher {
             watcher.dismiss();
         }

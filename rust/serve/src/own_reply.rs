@@ -11,12 +11,13 @@ use std::io::{self, IoSlice, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use fusesg_fs::{Errno, Unique};
+use fusesg_sg::{PackedList, SplicedMessage};
 use parking_lot::RwLock;
 
 use crate::sys;
 
 /// Bytes of `struct fuse_out_header`.
-const HEADER: usize = 16;
+pub(crate) const HEADER: usize = 16;
 
 /// The duplicate, until the session has ended.
 #[derive(Debug)]
@@ -34,25 +35,40 @@ impl OwnReply {
         self.send(unique, -errno.number(), &[])
     }
 
-    /// Answers a request with `payload`; as [`error`](Self::error) for an unknown request.
+    /// Answers a request with a short `payload`; as [`error`](Self::error) for an unknown
+    /// request.
     pub(crate) fn data(&self, unique: Unique, payload: &[u8]) -> io::Result<()> {
         self.send(unique, 0, payload)
     }
 
+    /// Answers a request with pieces of memory; as [`error`](Self::error) for an unknown
+    /// request.
+    pub(crate) fn packed(&self, unique: Unique, list: &PackedList<'_>) -> io::Result<()> {
+        let header = header(unique, 0, list.len())?;
+        self.with_device(|device| (&mut &*device).write_vectored(&list.iovecs(&header)).map(drop))
+    }
+
+    /// Answers a request with what lies in a pipe; as [`error`](Self::error) for an unknown
+    /// request.
+    pub(crate) fn spliced(&self, unique: Unique, message: SplicedMessage) -> io::Result<()> {
+        let header = header(unique, 0, message.payload())?;
+        self.with_device(|device| message.send(&header, device.as_fd()))
+    }
+
     fn send(&self, unique: Unique, error: i32, payload: &[u8]) -> io::Result<()> {
+        let header = header(unique, error, payload.len())?;
+        let message = [IoSlice::new(&header), IoSlice::new(payload)];
+        self.with_device(|device| (&mut &*device).write_vectored(&message).map(drop))
+    }
+
+    /// Has `send` write one message with one system call: the kernel takes all of it or
+    /// nothing. Where the session has ended, or the request is gone, nobody waits for it.
+    fn with_device(&self, send: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
         let guard = self.0.read();
         let Some(device) = &*guard else { return Ok(()) };
-        let length = u32::try_from(HEADER + payload.len())
-            .map_err(|_| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
-        let mut header = [0; HEADER];
-        header[..4].copy_from_slice(&length.to_ne_bytes());
-        header[4..8].copy_from_slice(&error.to_ne_bytes());
-        header[8..].copy_from_slice(&unique.0.to_ne_bytes());
-        // one message is one system call: the kernel takes all of it or nothing
-        match (&mut &*device).write_vectored(&[IoSlice::new(&header), IoSlice::new(payload)]) {
+        match send(device) {
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
-            Err(error) => Err(error),
-            Ok(_) => Ok(()),
+            other => other,
         }
     }
 
@@ -65,6 +81,17 @@ impl OwnReply {
     pub(crate) fn close(&self) {
         self.0.write().take();
     }
+}
+
+/// `struct fuse_out_header` of a message with `payload` bytes.
+fn header(unique: Unique, error: i32, payload: usize) -> io::Result<[u8; HEADER]> {
+    let length = u32::try_from(HEADER + payload)
+        .map_err(|_| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
+    let mut header = [0; HEADER];
+    header[..4].copy_from_slice(&length.to_ne_bytes());
+    header[4..8].copy_from_slice(&error.to_ne_bytes());
+    header[8..].copy_from_slice(&unique.0.to_ne_bytes());
+    Ok(header)
 }
 
 thread_local! {

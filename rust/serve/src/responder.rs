@@ -6,10 +6,11 @@ use std::time::Duration;
 use fusesg_fs::{
     DirectoryEntry, DirectorySink, Errno, Inode, OperationKind, Reply, Result, Unique,
 };
+use fusesg_sg::SegmentList;
 
 use crate::Delivery;
 use crate::connection::Connection;
-use crate::data_reply::Body;
+use crate::data_reply::DataReply;
 use crate::fuser_transport::FuserReply;
 use crate::in_flight::Ticket;
 use crate::own_reply::expecting_failure;
@@ -98,30 +99,50 @@ impl Responder {
 
     fn finish(&mut self, result: Result<Reply>) -> Delivery {
         let Some(transport) = self.reply.take() else { return Delivery::Dropped };
-        let result = self.check(result);
+        match self.check(result) {
+            Ok(Reply::Data(list)) => self.send_data(transport, &list),
+            result => self.send(transport, result),
+        }
+    }
+
+    /// Sends the answer to a READ.
+    fn send_data(&self, transport: FuserReply, list: &SegmentList) -> Delivery {
+        let connection = &*self.connection;
         // bytes are fetched before the right to answer is taken: a slow source must not
         // keep a killed caller waiting
-        let (result, body) = match result {
-            Ok(Reply::Data(list)) => match Body::fetch(&list, &self.connection.pool) {
-                Ok(body) => (Ok(Reply::Data(list)), body),
-                Err(errno) => (Err(errno), Body::Empty),
-            },
-            other => (other, Body::Empty),
+        let reply = match DataReply::fetch(list, &connection.data_path) {
+            Ok(reply) => reply,
+            Err(errno) => return self.send(transport, Err(errno)),
         };
-        let claimed = self.connection.in_flight.claim(self.ticket, self.unique);
-        let (failed, bytes) = (result.is_err(), moved_bytes(&result, &body));
-        let text = self.trace.as_ref().map(|_| trace::answer(&result));
+        let (bytes, claimed) = (reply.len(), self.claim());
         if claimed {
-            transport.send(&self.connection, self.unique, self.inode, result, &body);
+            reply.send(connection, self.unique, transport);
         } else {
             expecting_failure(|| transport.discard());
         }
-        self.close(failed || !claimed, bytes, text);
-        if claimed { Delivery::Sent } else { Delivery::Dropped }
+        let text = self.trace.as_ref().map(|_| trace::answer(&Ok(Reply::Data(list.clone()))));
+        self.close(claimed, !claimed, bytes as u64, text)
+    }
+
+    /// Sends any other answer.
+    fn send(&self, transport: FuserReply, result: Result<Reply>) -> Delivery {
+        let claimed = self.claim();
+        let (failed, bytes) = (result.is_err(), moved_bytes(&result));
+        let text = self.trace.as_ref().map(|_| trace::answer(&result));
+        if claimed {
+            transport.send(&self.connection, self.unique, self.inode, result);
+        } else {
+            expecting_failure(|| transport.discard());
+        }
+        self.close(claimed, failed || !claimed, bytes, text)
+    }
+
+    fn claim(&self) -> bool {
+        self.connection.in_flight.claim(self.ticket, self.unique)
     }
 
     /// Leaves the table; counts and traces the answer.
-    fn close(&self, failed: bool, bytes: u64, text: Option<String>) {
+    fn close(&self, claimed: bool, failed: bool, bytes: u64, text: Option<String>) -> Delivery {
         let connection = &*self.connection;
         let nanoseconds = connection.in_flight.now().saturating_sub(self.ticket.started);
         connection.metrics.record(self.kind, nanoseconds, failed, bytes);
@@ -130,6 +151,7 @@ impl Responder {
             let time = Duration::from_nanos(nanoseconds);
             trace::log(self.unique, self.kind, arguments, &text, time);
         }
+        if claimed { Delivery::Sent } else { Delivery::Dropped }
     }
 
     /// The answer, or EIO where it is not one to this operation.
@@ -209,9 +231,8 @@ impl Drop for Responder {
 }
 
 /// Bytes that count as moved.
-fn moved_bytes(result: &Result<Reply>, body: &Body) -> u64 {
+fn moved_bytes(result: &Result<Reply>) -> u64 {
     match result {
-        Ok(Reply::Data(_)) => body.bytes().len() as u64,
         Ok(Reply::Written(bytes)) => u64::from(*bytes),
         Ok(Reply::Xattr(value)) => value.len() as u64,
         _ => 0,

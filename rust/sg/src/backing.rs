@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An open file, shared by reference count and closed at its last use.
 ///
@@ -13,13 +14,15 @@ pub struct Backing {
     file: File,
     writable: bool,
     immutable: bool,
+    /// A splice(2) from it was refused, and will be again.
+    refuses_splice: AtomicBool,
 }
 
 impl Backing {
     /// Takes ownership of `fd`. `writable` allows writes through it; `immutable`
     /// promises that the content never changes or shrinks, which allows mapping it.
     pub fn new(fd: OwnedFd, writable: bool, immutable: bool) -> Self {
-        Self { file: File::from(fd), writable, immutable }
+        Self { file: File::from(fd), writable, immutable, refuses_splice: AtomicBool::new(false) }
     }
 
     /// Whether writes may go through this descriptor.
@@ -30,6 +33,16 @@ impl Backing {
     /// Whether the content is promised never to change.
     pub fn immutable(&self) -> bool {
         self.immutable
+    }
+
+    /// Whether its bytes cannot be moved into a pipe.
+    pub(crate) fn refuses_splice(&self) -> bool {
+        self.refuses_splice.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that the kernel refused.
+    pub(crate) fn set_refuses_splice(&self) {
+        self.refuses_splice.store(true, Ordering::Relaxed);
     }
 
     /// The open file, for positional reads and writes.

@@ -10,28 +10,40 @@
 //! | [`Segment`]: one piece of data (buffer, extent, zeros) | `segment.rs` |
 //! | [`SegmentList`]: what a READ is answered with | `segment_list.rs` |
 //! | [`PagePool`]: page-aligned, reused buffers | `pool.rs` |
-//! | [`gather`]: a segment list into memory, packed into few `preadv` calls | `gather.rs` |
+//! | [`PackedList`]: a segment list into the iovecs of one message, with few reads and copies | `packer.rs` |
+//! | [`gather`]: a segment list into one contiguous buffer | `gather.rs` |
+//! | [`PipePool`]: pipes that are reused when proven empty | `pipe.rs` |
+//! | [`SplicedMessage`]: a header and extents of files into one pipe, without a copy | `splice.rs` |
 //!
 //! # Who owns a page
 //!
 //! ```text
 //! PagePool ──take()──► PooledBuffer ──(reply sent)──► drop ──► back in the pool
 //! ```
+//! Pages of a file's cache that lie in a pipe belong to the kernel; this crate only ever
+//! counts how many bytes of them there are.
+//!
 //! A [`PooledBuffer`] belongs to one request at a time. Dropping it returns the
 //! pages, still mapped and touched, to the pool, up to the pool's high-water mark.
 
 mod backing;
 mod gather;
+mod packer;
+mod pipe;
 mod pool;
 mod segment;
 mod segment_list;
+mod splice;
 mod sys;
 
 pub use backing::Backing;
 pub use gather::gather;
+pub use packer::PackedList;
+pub use pipe::{PipePool, PipeStatistics};
 pub use pool::{PagePool, PoolStatistics, PooledBuffer};
 pub use segment::{Extent, Segment};
 pub use segment_list::SegmentList;
+pub use splice::{NotSpliced, SplicedMessage};
 
 /// Bytes in a page of memory, the unit of the kernel's page vectors.
 pub const PAGE_SIZE: usize = 4096;

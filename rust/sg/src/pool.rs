@@ -41,6 +41,16 @@ impl PagePool {
         Arc::new(Self { buffer_size, high_water, state: Mutex::default() })
     }
 
+    /// A buffer for `length` bytes: one of the pool's, or, for more than those hold, one of
+    /// that size which is freed after use.
+    pub fn take_at_least(self: &Arc<Self>, length: usize) -> Result<PooledBuffer, TryReserveError> {
+        if length <= self.buffer_size {
+            return self.take();
+        }
+        self.state.lock().statistics.misses += 1;
+        Ok(PooledBuffer { pages: Some(Pages::allocate(length)?), pool: Arc::clone(self) })
+    }
+
     /// A buffer for one request.
     pub fn take(self: &Arc<Self>) -> Result<PooledBuffer, TryReserveError> {
         let reused = {
@@ -90,6 +100,9 @@ impl DerefMut for PooledBuffer {
 
 impl Drop for PooledBuffer {
     fn drop(&mut self) {
+        if self.len() != self.pool.buffer_size {
+            return;
+        }
         let mut state = self.pool.state.lock();
         if state.idle.len() < self.pool.high_water {
             state.statistics.bytes_idle += self.pool.buffer_size as u64;

@@ -2,29 +2,133 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::TryReserveError;
-use std::io;
+use std::ffi::c_int;
+use std::io::{self, IoSliceMut};
 use std::ops::{Deref, DerefMut};
-use std::os::unix::fs::FileExt;
-use std::ptr::NonNull;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::os::unix::fs::FileExt as _;
+use std::ptr::{self, NonNull};
 
 use crate::{Backing, PAGE_SIZE};
 
-/// Reads at `offset` until `buffer` is full, the file ends, or an error comes.
-///
-/// Bytes read before an error are reported; the error itself will come again on
-/// the next read if it lasts.
-pub(crate) fn pread_full(backing: &Backing, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut done = 0;
-    while done < buffer.len() {
-        match backing.file().read_at(&mut buffer[done..], offset + done as u64) {
+/// What [`preadv_full`] came to.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// Bytes that were read.
+    pub(crate) read: usize,
+    /// What ended it before the buffers were full, if not the end of the file.
+    pub(crate) failure: Option<io::Error>,
+}
+
+/// Reads at `offset` until all of `buffers` are full, the file ends, or an error comes.
+pub(crate) fn preadv_full(
+    backing: &Backing,
+    mut buffers: &mut [IoSliceMut<'_>],
+    offset: u64,
+) -> Read {
+    let mut read = 0;
+    while !buffers.is_empty() {
+        let position = offset + read as u64;
+        let result = match buffers {
+            [buffer] => backing.file().read_at(buffer, position),
+            _ => preadv(backing.as_fd(), buffers, position),
+        };
+        match result {
             Ok(0) => break,
-            Ok(read) => done += read,
+            Ok(more) => {
+                read += more;
+                IoSliceMut::advance_slices(&mut buffers, more);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if done == 0 => return Err(error),
-            Err(_) => break,
+            Err(error) => return Read { read, failure: Some(error) },
         }
     }
-    Ok(done)
+    Read { read, failure: None }
+}
+
+fn preadv(file: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
+    let count = c_int::try_from(buffers.len()).map_err(io::Error::other)?;
+    let offset = libc::off64_t::try_from(offset).map_err(io::Error::other)?;
+    // SAFETY: IoSliceMut has the layout of iovec; each entry is exclusively borrowed, writable
+    // memory of the length that it names.
+    let read = unsafe {
+        libc::preadv64(file.as_raw_fd(), buffers.as_mut_ptr().cast::<libc::iovec>(), count, offset)
+    };
+    transferred(read)
+}
+
+/// Makes a pipe hold at least `bytes`, or as much as this process may have, and returns how
+/// much that is.
+pub(crate) fn set_pipe_size(pipe: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
+    let mut wanted = bytes;
+    loop {
+        let size = c_int::try_from(wanted).unwrap_or(c_int::MAX);
+        // SAFETY: takes numbers only.
+        let result = unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, size) };
+        match usize::try_from(result) {
+            Ok(size) => return Ok(size),
+            Err(_) if wanted < 2 * PAGE_SIZE => return Err(io::Error::last_os_error()),
+            Err(_) => wanted /= 2,
+        }
+    }
+}
+
+/// Puts `bytes` into a pipe by reference: what they are when the pipe is read counts.
+pub(crate) fn vmsplice(pipe: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    let vector = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: one entry, of live memory; the pipe only ever reads it, and it keeps the page
+    // alive by itself.
+    let moved =
+        unsafe { libc::vmsplice(pipe.as_raw_fd(), &raw const vector, 1, libc::SPLICE_F_NONBLOCK) };
+    transferred(moved)
+}
+
+/// Moves up to `length` bytes of a file at `offset` into a pipe. A full pipe is EAGAIN; 0 is
+/// the end of the file.
+pub(crate) fn splice_from_file(
+    file: BorrowedFd<'_>,
+    offset: u64,
+    pipe: BorrowedFd<'_>,
+    length: usize,
+) -> io::Result<usize> {
+    let mut offset = libc::loff_t::try_from(offset).map_err(io::Error::other)?;
+    let flags = libc::SPLICE_F_MOVE | libc::SPLICE_F_NONBLOCK;
+    // SAFETY: the offset is a live variable; a pipe has none.
+    let moved = unsafe {
+        libc::splice(
+            file.as_raw_fd(),
+            &raw mut offset,
+            pipe.as_raw_fd(),
+            ptr::null_mut(),
+            length,
+            flags,
+        )
+    };
+    transferred(moved)
+}
+
+/// Moves `length` bytes of a pipe to a device that takes them as one message.
+pub(crate) fn splice_to_device(
+    pipe: BorrowedFd<'_>,
+    device: BorrowedFd<'_>,
+    length: usize,
+) -> io::Result<usize> {
+    // SAFETY: neither end has an offset.
+    let moved = unsafe {
+        libc::splice(
+            pipe.as_raw_fd(),
+            ptr::null_mut(),
+            device.as_raw_fd(),
+            ptr::null_mut(),
+            length,
+            libc::SPLICE_F_MOVE,
+        )
+    };
+    transferred(moved)
+}
+
+fn transferred(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
 /// Zeroed memory that starts on a page boundary.

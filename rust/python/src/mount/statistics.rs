@@ -1,6 +1,6 @@
 //! The numbers of a mount as a dict.
 
-use fusesg_serve::{OperationStatistics, Statistics};
+use fusesg_serve::{DataPathStatistics, OperationStatistics, Statistics};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -20,6 +20,7 @@ pub(crate) fn to_python<'py>(
     pool.set_item("hits", statistics.pool.hits)?;
     pool.set_item("misses", statistics.pool.misses)?;
     pool.set_item("bytes_idle", statistics.pool.bytes_idle)?;
+    let moved = data_path_to_python(py, &statistics.data_path)?;
     let writes = core.pool.statistics();
     let write_pool = PyDict::new(py);
     write_pool.set_item("hits", writes.hits)?;
@@ -38,8 +39,37 @@ pub(crate) fn to_python<'py>(
     all.set_item("interrupted", statistics.interrupted)?;
     all.set_item("timed_out", statistics.timed_out)?;
     all.set_item("pool", pool)?;
+    all.set_item("core", moved)?;
     all.set_item("python", python)?;
     Ok(all)
+}
+
+/// Which way the data of READs went.
+fn data_path_to_python<'py>(
+    py: Python<'py>,
+    statistics: &DataPathStatistics,
+) -> PyResult<Bound<'py, PyDict>> {
+    let not_spliced = PyDict::new(py);
+    for (reason, count) in &statistics.not_spliced {
+        not_spliced.set_item(reason, count)?;
+    }
+    let pipes = PyDict::new(py);
+    pipes.set_item("made", statistics.pipes.made)?;
+    pipes.set_item("discarded", statistics.pipes.discarded)?;
+    pipes.set_item("idle", statistics.pipes.idle)?;
+    let packer = PyDict::new(py);
+    packer.set_item("contiguous", statistics.contiguous)?;
+    packer.set_item("vectored", statistics.vectored)?;
+    packer.set_item("reads", statistics.reads)?;
+    let copier = PyDict::new(py);
+    copier.set_item("spliced", statistics.spliced)?;
+    copier.set_item("not_spliced", not_spliced)?;
+    copier.set_item("refused", statistics.refused)?;
+    copier.set_item("pipes", pipes)?;
+    let numbers = PyDict::new(py);
+    numbers.set_item("packer", packer)?;
+    numbers.set_item("copier", copier)?;
+    Ok(numbers)
 }
 
 fn operation_to_python<'py>(

@@ -15,7 +15,6 @@ use fusesg_fs::{
 use super::attributes::file_attr;
 use super::directory_reply::{PlainListing, PlusListing};
 use crate::connection::Connection;
-use crate::data_reply::Body;
 
 /// fuser's reply object for one request.
 #[derive(Debug)]
@@ -40,14 +39,13 @@ pub(crate) enum FuserReply {
 }
 
 impl FuserReply {
-    /// Sends the answer; `body` holds the bytes of a [`Reply::Data`].
+    /// Sends an answer other than [`Reply::Data`].
     pub(crate) fn send(
         self,
         connection: &Connection,
         unique: Unique,
         inode: Inode,
         result: Result<Reply>,
-        body: &Body,
     ) {
         let reply = match result {
             Ok(reply) => reply,
@@ -63,7 +61,6 @@ impl FuserReply {
                 &file_attr(&reply.attributes),
             ),
             (Self::Data(sender), Reply::Target(target)) => sender.data(&target),
-            (Self::Data(sender), Reply::Data(_)) => sender.data(body.bytes()),
             (Self::Open(sender), Reply::Opened(opened)) => {
                 send_opened(sender, connection, inode, &opened);
             }
@@ -106,6 +103,15 @@ impl FuserReply {
         }
     }
 
+    /// Sends the bytes of a READ.
+    pub(crate) fn data(self, bytes: &[u8]) {
+        match self {
+            Self::Data(sender) => sender.data(bytes),
+            // the responder lets only fitting replies through
+            sender => sender.error(Errno::EIO),
+        }
+    }
+
     /// Uses up the reply of a request that was answered already.
     pub(crate) fn discard(self) {
         self.error(Errno::EIO);
@@ -124,7 +130,7 @@ impl FuserReply {
         }
     }
 
-    fn error(self, errno: Errno) {
+    pub(crate) fn error(self, errno: Errno) {
         let errno = FuserErrno::from_i32(errno.number());
         match self {
             Self::Attr(sender) => sender.error(errno),
