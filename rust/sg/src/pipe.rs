@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::sys::{self, Pages};
+use crate::sys::{self, SharedPage};
 use crate::{Backing, PAGE_SIZE};
 
 /// A bounded stack of empty pipes, shared by the serving threads.
@@ -120,7 +120,9 @@ impl Drop for PooledPipe {
 pub(crate) struct Pipe {
     reader: PipeReader,
     writer: PipeWriter,
-    header: Pages,
+    /// Referred to by the pipe while it is being written. Memory that a fork in between
+    /// would copy could show the pipe an old header.
+    header: SharedPage,
     slots: usize,
     content: usize,
 }
@@ -129,8 +131,7 @@ impl Pipe {
     fn new(capacity: usize) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         let size = sys::set_pipe_size(writer.as_fd(), capacity)?;
-        let header =
-            Pages::allocate(PAGE_SIZE).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        let header = SharedPage::new()?;
         Ok(Self { reader, writer, header, slots: size / PAGE_SIZE, content: 0 })
     }
 
@@ -141,6 +142,8 @@ impl Pipe {
 
     /// Puts the header's memory in, of which the bytes are not known yet.
     pub(crate) fn lend_header(&mut self, length: usize) -> io::Result<()> {
+        // should it ever be sent as it is, it is no message
+        self.header[..length].fill(0);
         let lent = sys::vmsplice(self.writer.as_fd(), &self.header[..length])?;
         self.content += lent;
         if lent == length { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }

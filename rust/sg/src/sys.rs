@@ -131,6 +131,56 @@ fn transferred(result: isize) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
+/// A page that a forked child shares instead of copying, so that whoever holds a reference to
+/// it sees what this process writes, whenever it forks.
+#[derive(Debug)]
+pub(crate) struct SharedPage {
+    start: NonNull<u8>,
+}
+
+// SAFETY: `SharedPage` owns its mapping exclusively; nothing in it is tied to a thread.
+unsafe impl Send for SharedPage {}
+// SAFETY: a shared reference only allows reading the bytes.
+unsafe impl Sync for SharedPage {}
+
+impl SharedPage {
+    pub(crate) fn new() -> io::Result<Self> {
+        let (protection, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let start = unsafe { libc::mmap(ptr::null_mut(), PAGE_SIZE, protection, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { start })
+    }
+}
+
+impl Deref for SharedPage {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: a zeroed, readable mapping of a page that lives as long as `self`; writers
+        // need `&mut self`, and forked children do not know of it.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), PAGE_SIZE) }
+    }
+}
+
+impl DerefMut for SharedPage {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `deref`, and `&mut self` makes the access exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), PAGE_SIZE) }
+    }
+}
+
+impl Drop for SharedPage {
+    fn drop(&mut self) {
+        // SAFETY: mapped in `new` with this length, unmapped once.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), PAGE_SIZE) };
+    }
+}
+
 /// Zeroed memory that starts on a page boundary.
 #[derive(Debug)]
 pub(crate) struct Pages {

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,7 +17,6 @@ use proptest::prelude::*;
 
 /// The second file is shorter than extents of it may claim.
 const FILE_SIZES: [u64; 2] = [300_000, 50_000];
-const EISDIR: i32 = 21;
 const HEADER: &[u8; 16] = b"header of sixtee";
 
 fn pattern(file: usize, offset: u64) -> u8 {
@@ -83,7 +82,7 @@ fn oracle(pieces: &[Piece]) -> Vec<u8> {
 
 fn any_extent() -> impl Strategy<Value = Piece> {
     // offsets on few places, so that extents often continue each other
-    (0..2_usize, 0..12_u64, 1..8_u64, any::<bool>()).prop_map(|(file, start, length, odd)| {
+    (0..2_usize, 0..12_u64, 2..8_u64, any::<bool>()).prop_map(|(file, start, length, odd)| {
         let odd = u64::from(odd) * 100;
         Piece::Extent { file, offset: start * 4096 + odd, length: length * 4096 - odd }
     })
@@ -262,7 +261,7 @@ fn a_failed_read_ends_the_message_and_is_told() {
             .collect();
     let pool = PagePool::new(1 << 20, 1);
     let packed = PackedList::new(&list, &pool).unwrap();
-    assert_eq!(packed.failure().unwrap().raw_os_error(), Some(EISDIR));
+    assert_eq!(packed.failure().unwrap().raw_os_error(), Some(libc::EISDIR));
     assert_eq!(joined(&packed), vec![7; 5000]);
 }
 
@@ -300,4 +299,35 @@ fn a_closed_pool_keeps_no_pipe() {
     assert_eq!(pipes.statistics().idle, 0);
     message.send(HEADER, tempfile::tempfile().unwrap().as_fd()).unwrap();
     assert_eq!(pipes.statistics().idle, 0);
+}
+
+#[test]
+fn a_fork_between_loading_and_sending_changes_nothing() {
+    let [file, _] = files();
+    let list: SegmentList = [extent(&file, 0, 8192)].into_iter().collect();
+    let pipes = PipePool::new(1 << 20, 1);
+    for _ in 0..3 {
+        let message = SplicedMessage::load(&list, &pipes, HEADER.len()).unwrap();
+        // the child has a copy of this process while the header is written
+        let (held, release) = std::io::pipe().unwrap();
+        // SAFETY: the child makes async-signal-safe calls only.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let mut byte = 0_u8;
+            // SAFETY: reads one byte into a live variable.
+            unsafe { libc::read(held.as_raw_fd(), (&raw mut byte).cast(), 1) };
+            // SAFETY: ends the child.
+            unsafe { libc::_exit(0) };
+        }
+        assert!(child > 0);
+        let mut sent = tempfile::tempfile().unwrap();
+        message.send(HEADER, sent.as_fd()).unwrap();
+        let mut bytes = Vec::new();
+        sent.rewind().unwrap();
+        sent.read_to_end(&mut bytes).unwrap();
+        (&release).write_all(b"x").unwrap();
+        // SAFETY: the child is ours and was not waited for; a null status is allowed.
+        unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+        assert_eq!(&bytes[..HEADER.len()], HEADER);
+    }
 }
