@@ -205,6 +205,49 @@ def test_a_file_that_shrinks_while_it_is_served_ends_there(read, source):
     assert read(answer, SIZE) == DATA[:12_345]
 
 
+@pytest.mark.parametrize(
+    ("answer", "options", "way"),
+    [
+        (lambda backing: backing.extent(5, 100_000), {}, ("copier", "spliced")),
+        (
+            lambda backing: backing.extent(5, 100_000),
+            {"splice_threshold": 100_001},
+            ("packer", "contiguous"),
+        ),
+        (lambda backing: backing.extent(5, 20_000), {}, ("packer", "contiguous")),
+        (
+            lambda backing: extents(backing, *((n * 9000, 8192) for n in range(16))),
+            {},
+            ("copier", "spliced"),
+        ),
+        (lambda _: [DATA[:9000], DATA[:9000]], {}, ("packer", "vectored")),
+        (lambda _: DATA[:9000], {}, ("packer", "contiguous")),
+    ],
+    ids=["large", "threshold", "small", "scattered", "buffers", "buffer"],
+)
+def test_the_statistics_tell_which_way_an_answer_went(
+    mounted, mountpoint, source, answer, options, way
+):
+    backing = fusesg.Backing(source)
+    with mounted(OneFile(lambda _offset, _size: answer(backing)), **options) as mount:
+        fd = os.open(mountpoint / "file", os.O_RDONLY)
+        try:
+            assert os.pread(fd, 200_000, 0)
+        finally:
+            os.close(fd)
+    core = mount.statistics()["core"]
+    ways = {
+        (part, name): core[part][name]
+        for part, name in [
+            ("copier", "spliced"),
+            ("packer", "contiguous"),
+            ("packer", "vectored"),
+        ]
+    }
+    assert ways == {**dict.fromkeys(ways, 0), way: 1}
+    assert core["copier"]["refused"] == 0
+
+
 def test_a_slice_of_a_list_is_the_natural_answer(mounted, mountpoint, source):
     backing = fusesg.Backing(source)
     layout = fusesg.SegmentList(
