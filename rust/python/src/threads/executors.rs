@@ -56,7 +56,7 @@ struct Shared {
     work: Condvar,
     /// The same, for the monitor.
     queued: Condvar,
-    /// A thread ended.
+    /// A thread ended, or one is not being started any more.
     ended: Condvar,
 }
 
@@ -68,6 +68,8 @@ struct State {
     /// Of them, those that wait for a job.
     idle: usize,
     monitor_runs: bool,
+    /// Threads that are being started, and whose handles are not yet in `handles`.
+    starting: usize,
     closed: bool,
     /// Of all threads started, but for some that ended long ago.
     handles: Vec<JoinHandle<()>>,
@@ -152,7 +154,7 @@ impl Executors {
         });
         // a callback that unmounts its own mount is an executor itself
         let own = usize::from(IS_EXECUTOR_OF.get() == self.shared.group());
-        while state.threads > own || state.monitor_runs {
+        while state.threads > own || state.monitor_runs || state.starting > 0 {
             if self.shared.ended.wait_until(&mut state, deadline).timed_out() {
                 return false;
             }
@@ -189,7 +191,7 @@ fn start_executor(shared: &Arc<Shared>, state: &mut MutexGuard<'_, State>) {
     let number = state.threads;
     let for_thread = Arc::clone(shared);
     let name = format!("fusesg-python-{number}");
-    match start(state, name, move || execute(&for_thread)) {
+    match start(shared, state, name, move || execute(&for_thread)) {
         Ok(handle) => {
             state.handles.retain(|handle| !handle.is_finished());
             state.handles.push(handle);
@@ -197,7 +199,6 @@ fn start_executor(shared: &Arc<Shared>, state: &mut MutexGuard<'_, State>) {
         }
         Err(error) => {
             state.threads -= 1;
-            shared.ended.notify_all();
             if state.threads > 0 {
                 // the job waits for one of the others
                 return;
@@ -262,26 +263,30 @@ fn run(job: Job) {
 /// may hold that waits for one of the queued requests. The watchdog then takes it out of the
 /// queue; it is told as if the GIL were waited for, since no callback can run.
 fn start(
+    shared: &Shared,
     state: &mut MutexGuard<'_, State>,
     name: String,
     body: impl FnOnce() + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
-    MutexGuard::unlocked(state, || {
+    state.starting += 1;
+    let started = MutexGuard::unlocked(state, || {
         let waiting = Waiting::begin(None);
         let started = thread::Builder::new().name(name).spawn(body);
         drop(waiting);
         started
-    })
+    });
+    state.starting -= 1;
+    shared.ended.notify_all();
+    started
 }
 
 /// Starts the monitor.
 fn start_monitor(shared: &Arc<Shared>, state: &mut MutexGuard<'_, State>) {
     state.monitor_runs = true;
     let for_thread = Arc::clone(shared);
-    let started = start(state, "fusesg-monitor".into(), move || monitor(&for_thread));
+    let started = start(shared, state, "fusesg-monitor".into(), move || monitor(&for_thread));
     if started.is_err() {
         state.monitor_runs = false;
-        shared.ended.notify_all();
     }
     state.handles.extend(started.ok());
 }
