@@ -6,7 +6,7 @@ use std::time::Duration;
 use bitflags::bitflags;
 use fusesg_sg::{Backing, SegmentList};
 
-use crate::{Attributes, Handle};
+use crate::{Attributes, FileType, Handle, Inode, Timestamp};
 
 /// What a name leads to: the answer to LOOKUP and to all that create something.
 ///
@@ -21,6 +21,31 @@ pub struct Entry {
     pub entry_timeout: Option<Duration>,
     /// How long the kernel may believe the attributes; `None` is the mount's default.
     pub attribute_timeout: Option<Duration>,
+}
+
+impl Entry {
+    /// The answer to a LOOKUP of a name that does not exist, cached for the mount's
+    /// negative timeout.
+    pub const NEGATIVE: Self = Self {
+        attributes: Attributes {
+            inode: Inode(0),
+            kind: FileType::Regular,
+            permissions: 0,
+            size: 0,
+            blocks: 0,
+            block_size: 0,
+            links: 0,
+            uid: 0,
+            gid: 0,
+            rdev: 0,
+            atime: Timestamp { seconds: 0, nanoseconds: 0 },
+            mtime: Timestamp { seconds: 0, nanoseconds: 0 },
+            ctime: Timestamp { seconds: 0, nanoseconds: 0 },
+        },
+        generation: 0,
+        entry_timeout: None,
+        attribute_timeout: None,
+    };
 }
 
 /// The answer to GETATTR and SETATTR.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fusesg_fs::{
-    DirectoryEntry, DirectorySink, Errno, Inode, OperationKind, Reply, Result, Unique,
+    DirectoryEntry, DirectorySink, Entry, Errno, Inode, OperationKind, Reply, Result, Unique,
 };
 use fusesg_sg::SegmentList;
 
@@ -165,7 +165,7 @@ impl Responder {
                 if self.kind == OperationKind::Lookup
                     && !self.connection.negative_timeout.is_zero() =>
             {
-                return Ok(Reply::Entry(crate::fuser_transport::no_entry()));
+                return Ok(Reply::Entry(Entry::NEGATIVE));
             }
             other => other?,
         };

@@ -1,8 +1,6 @@
 //! lookup, and what creates, removes or moves names.
 
-use fusesg_fs::{
-    Attributes, Entry, Errno, FileType, Inode, Operation, OperationKind, Reply, Result, Timestamp,
-};
+use fusesg_fs::{Entry, Errno, FileType, Inode, Operation, OperationKind, Reply, Result};
 use pyo3::prelude::*;
 
 use super::{Callback, done, number};
@@ -14,7 +12,7 @@ pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result
         Operation::Lookup { parent, name } => {
             let result = call.method(kind, (number(*parent), call.name(name)?, call.ctx()))?;
             if result.is_none() {
-                return Ok(Reply::Entry(nothing()));
+                return Ok(Reply::Entry(Entry::NEGATIVE));
             }
             let entry = entry(call, kind, &result, "an Entry or None")?;
             Ok(Reply::Entry(entry.delivered()))
@@ -106,29 +104,5 @@ pub(super) fn entry<'a>(
             "returned an Entry with inode 1, which is the root and has no name",
         )),
         _ => Ok(entry),
-    }
-}
-
-/// "Does not exist", to be believed for the negative timeout.
-fn nothing() -> Entry {
-    Entry {
-        attributes: Attributes {
-            inode: Inode(0),
-            kind: FileType::Regular,
-            permissions: 0,
-            size: 0,
-            blocks: 0,
-            block_size: 0,
-            links: 0,
-            uid: 0,
-            gid: 0,
-            rdev: 0,
-            atime: Timestamp::default(),
-            mtime: Timestamp::default(),
-            ctime: Timestamp::default(),
-        },
-        generation: 0,
-        entry_timeout: None,
-        attribute_timeout: None,
     }
 }

@@ -9,7 +9,7 @@ use fuser::{Errno as FuserErrno, Generation, INodeNo, ReplyDirectory, ReplyDirec
 use fusesg_fs::{Attributes, DirectoryEntry, Entry, Unique};
 
 use super::attributes::{file_attr, file_type};
-use super::reply::{no_entry, timeouts};
+use super::reply::timeouts;
 use crate::connection::Connection;
 use crate::own_reply::expecting_failure;
 
@@ -54,9 +54,9 @@ impl PlusListing {
             attributes: Attributes {
                 inode: entry.inode,
                 kind: entry.kind,
-                ..no_entry().attributes
+                ..Entry::NEGATIVE.attributes
             },
-            ..no_entry()
+            ..Entry::NEGATIVE
         };
         let shown = described.unwrap_or(&named);
         let (attribute_timeout, entry_timeout) = timeouts(connection, shown);

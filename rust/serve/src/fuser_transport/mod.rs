@@ -20,4 +20,4 @@ mod directory_reply;
 mod reply;
 
 pub(crate) use callbacks::FuserTransport;
-pub(crate) use reply::{FuserReply, no_entry};
+pub(crate) use reply::FuserReply;

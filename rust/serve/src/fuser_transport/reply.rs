@@ -7,10 +7,7 @@ use fuser::{
     ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen,
     ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr,
 };
-use fusesg_fs::{
-    Attributes, DirectoryEntry, Entry, Errno, FileType, Inode, Opened, OpenedFlags, Reply, Result,
-    Timestamp, Unique,
-};
+use fusesg_fs::{DirectoryEntry, Entry, Errno, Inode, Opened, OpenedFlags, Reply, Result, Unique};
 
 use super::attributes::file_attr;
 use super::directory_reply::{PlainListing, PlusListing};
@@ -150,30 +147,6 @@ impl FuserReply {
             Self::Write(sender) => sender.error(errno),
             Self::Xattr(sender) => sender.error(errno),
         }
-    }
-}
-
-/// The answer to a LOOKUP of a name that does not exist.
-pub(crate) fn no_entry() -> Entry {
-    Entry {
-        attributes: Attributes {
-            inode: Inode(0),
-            kind: FileType::Regular,
-            permissions: 0,
-            size: 0,
-            blocks: 0,
-            block_size: 0,
-            links: 0,
-            uid: 0,
-            gid: 0,
-            rdev: 0,
-            atime: Timestamp::default(),
-            mtime: Timestamp::default(),
-            ctime: Timestamp::default(),
-        },
-        generation: 0,
-        entry_timeout: None,
-        attribute_timeout: None,
     }
 }
 
