@@ -10,6 +10,7 @@
 //! | [`Segment`]: one piece of data (buffer, extent, zeros) | `segment.rs` |
 //! | [`SegmentList`]: what a READ is answered with | `segment_list.rs` |
 //! | [`PagePool`]: page-aligned, reused buffers | `pool.rs` |
+//! | [`PageVector`]: the pages of a request and which bytes of them | `page_vector.rs` |
 //! | [`PackedList`]: a segment list into the iovecs of one message, with few reads and copies | `packer.rs` |
 //! | [`gather`]: a segment list into one contiguous buffer | `gather.rs` |
 //! | [`PipePool`]: pipes that are reused when proven empty | `pipe.rs` |
@@ -29,6 +30,7 @@
 mod backing;
 mod gather;
 mod packer;
+mod page_vector;
 mod pipe;
 mod pool;
 mod segment;
@@ -39,6 +41,7 @@ mod sys;
 pub use backing::Backing;
 pub use gather::gather;
 pub use packer::PackedList;
+pub use page_vector::{INLINE_PAGES, OutOfMemory, PageDescriptor, PageVector};
 pub use pipe::{PipePool, PipeStatistics};
 pub use pool::{PagePool, PoolStatistics, PooledBuffer};
 pub use segment::{Extent, Segment};
