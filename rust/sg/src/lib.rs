@@ -7,9 +7,10 @@
 //! | concept | file |
 //! |---|---|
 //! | [`Backing`]: a file descriptor that segments point into | `backing.rs` |
-//! | [`Segment`]: one piece of data (buffer, extent, zeros) | `segment.rs` |
+//! | [`Segment`]: one piece of data (buffer, pages, extent, zeros) | `segment.rs` |
 //! | [`SegmentList`]: what a READ is answered with | `segment_list.rs` |
 //! | [`PagePool`]: page-aligned, reused buffers | `pool.rs` |
+//! | [`PageRun`]: data in owned pages, which the last owner may give away | `page_run.rs` |
 //! | [`PageVector`]: the pages of a request and which bytes of them | `page_vector.rs` |
 //! | [`PackedList`]: a segment list into the iovecs of one message, with few reads and copies | `packer.rs` |
 //! | [`gather`]: a segment list into one contiguous buffer | `gather.rs` |
@@ -30,6 +31,7 @@
 mod backing;
 mod gather;
 mod packer;
+mod page_run;
 mod page_vector;
 mod pipe;
 mod pool;
@@ -41,6 +43,7 @@ mod sys;
 pub use backing::Backing;
 pub use gather::gather;
 pub use packer::PackedList;
+pub use page_run::{Page, PageRun};
 pub use page_vector::{INLINE_PAGES, OutOfMemory, PageDescriptor, PageVector};
 pub use pipe::{PipePool, PipeStatistics};
 pub use pool::{PagePool, PoolStatistics, PooledBuffer};

@@ -219,6 +219,28 @@ struct Plan<'l> {
     pages: usize,
 }
 
+/// What may be sent from where it is.
+#[derive(Debug)]
+struct ReferenceBudget {
+    /// Bytes from which on an iovec costs less than a copy.
+    reference_from: usize,
+    /// Iovecs that are left.
+    vectors: usize,
+}
+
+impl ReferenceBudget {
+    /// Whether a part is worth iovecs of its own and they are to be had; takes them.
+    fn allows(&mut self, part: &Part<'_>) -> bool {
+        // with one for the pages that may follow
+        let needed = part.vectors() + 1;
+        let allowed = part.len() >= self.reference_from && needed <= self.vectors;
+        if allowed {
+            self.vectors -= needed;
+        }
+        allowed
+    }
+}
+
 impl<'l> Plan<'l> {
     /// Pieces in memory of `reference_from` bytes and more are not copied.
     fn new(list: &'l SegmentList, reference_from: usize) -> io::Result<Self> {
@@ -226,32 +248,35 @@ impl<'l> Plan<'l> {
         usize::try_from(list.len()).map_err(too_long)?;
         let mut plan = Self::default();
         // one entry is the header's, one is kept for the pages that take the rest
-        let mut vectors = IOV_MAX - 2;
+        let mut budget = ReferenceBudget { reference_from, vectors: IOV_MAX - 2 };
         let mut ends = RunEnds::default();
         for segment in list.segments() {
             let length = usize::try_from(segment.len()).map_err(too_long)?;
-            let part = match segment {
+            match segment {
                 Segment::Extent(extent) => {
                     plan.read(extent, length, &mut ends);
-                    None
-                }
-                Segment::Buffer(bytes) => Some(Part::Shared(bytes)),
-                Segment::Zeros(_) => Some(Part::Zeros(length)),
-            };
-            match part {
-                Some(part) if length >= reference_from && part.vectors() < vectors => {
-                    // with the pages that may follow
-                    vectors -= part.vectors() + 1;
-                    plan.parts.push(part);
-                }
-                part => {
-                    plan.copies.extend(part.map(|part| (plan.length, part)));
                     plan.append_pages(length);
                 }
+                Segment::Buffer(bytes) => plan.append(Part::Shared(bytes), &mut budget),
+                Segment::Pages(run) => {
+                    run.fragments().for_each(|bytes| plan.append(Part::Shared(bytes), &mut budget));
+                }
+                Segment::Zeros(_) => plan.append(Part::Zeros(length), &mut budget),
             }
-            plan.length += length;
         }
         Ok(plan)
+    }
+
+    /// Adds what is in memory: by reference if it is worth that, else to what is copied.
+    fn append(&mut self, part: Part<'l>, budget: &mut ReferenceBudget) {
+        let length = part.len();
+        if budget.allows(&part) {
+            self.parts.push(part);
+            self.length += length;
+        } else {
+            self.copies.push((self.length, part));
+            self.append_pages(length);
+        }
     }
 
     fn append_pages(&mut self, length: usize) {
@@ -260,7 +285,7 @@ impl<'l> Plan<'l> {
             Some(Part::Pages(range)) => range.end = end,
             _ => self.parts.push(Part::Pages(start..end)),
         }
-        self.pages = end;
+        (self.pages, self.length) = (end, end);
     }
 
     /// Adds an extent to the run that it continues, or starts one.

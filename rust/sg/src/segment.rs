@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::Backing;
+use crate::{Backing, PageRun};
 
 /// `length` bytes of a file, starting at `offset`.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Extent {
 pub enum Segment {
     /// Bytes in memory.
     Buffer(Bytes),
+    /// Bytes in owned pages; their last owner may give the pages away.
+    Pages(PageRun),
     /// Bytes of a file.
     Extent(Extent),
     /// That many zero bytes.
@@ -36,6 +38,7 @@ impl Segment {
     pub fn len(&self) -> u64 {
         match self {
             Self::Buffer(bytes) => bytes.len() as u64,
+            Self::Pages(run) => run.len() as u64,
             Self::Extent(extent) => extent.length,
             Self::Zeros(length) => *length,
         }
@@ -56,6 +59,7 @@ impl Segment {
                 let (from, to) = (index(start), index(start + length));
                 Self::Buffer(bytes.slice(from..to))
             }
+            Self::Pages(run) => Self::Pages(run.slice(index(start), index(length))),
             Self::Extent(extent) => Self::Extent(Extent {
                 backing: Arc::clone(&extent.backing),
                 offset: extent.offset + start,

@@ -76,6 +76,11 @@ impl SegmentList {
         &self.segments
     }
 
+    /// The segments in order, for whoever uses them up; none is empty.
+    pub fn into_segments(self) -> impl Iterator<Item = Segment> {
+        self.segments.into_iter()
+    }
+
     /// The part `[offset, offset + size)`, clipped to the end of the list.
     #[must_use]
     pub fn slice(&self, offset: u64, size: u64) -> Self {

@@ -167,7 +167,7 @@ impl PySegmentList {
         let mut parts = Vec::new();
         for segment in segments.iter().take(SHOWN) {
             parts.push(match segment {
-                Segment::Buffer(bytes) => format!("<{} bytes>", bytes.len()),
+                Segment::Buffer(_) | Segment::Pages(_) => format!("<{} bytes>", segment.len()),
                 other => to_python(py, other)?.repr()?.to_string(),
             });
         }
@@ -266,6 +266,10 @@ fn is_single_segment(object: &Bound<'_, PyAny>) -> bool {
 fn to_python<'py>(py: Python<'py>, segment: &Segment) -> PyResult<Bound<'py, PyAny>> {
     Ok(match segment {
         Segment::Buffer(bytes) => buffers::view(py, bytes.clone())?.into_any(),
+        Segment::Pages(run) => {
+            let bytes: Vec<u8> = run.fragments().flatten().copied().collect();
+            buffers::view(py, bytes.into())?.into_any()
+        }
         Segment::Extent(extent) => Bound::new(py, PyExtent(extent.clone()))?.into_any(),
         Segment::Zeros(length) => Bound::new(py, PyZeros(*length))?.into_any(),
     })
