@@ -14,6 +14,7 @@
 //! | [`PageVector`]: the pages of a request and which bytes of them | `page_vector.rs` |
 //! | [`PackedList`]: a segment list into the iovecs of one message, with few reads and copies | `packer.rs` |
 //! | [`gather`]: a segment list into one contiguous buffer | `gather.rs` |
+//! | [`Submission`], [`Completion`]: one I/O in several parts, completed once | `completion.rs` |
 //! | [`PipePool`]: pipes that are reused when proven empty | `pipe.rs` |
 //! | [`SplicedMessage`]: a header and extents of files into one pipe, without a copy | `splice.rs` |
 //!
@@ -29,6 +30,7 @@
 //! pages, still mapped and touched, to the pool, up to the pool's high-water mark.
 
 mod backing;
+mod completion;
 mod gather;
 mod packer;
 mod page_run;
@@ -41,6 +43,9 @@ mod splice;
 mod sys;
 
 pub use backing::Backing;
+pub use completion::{
+    Canceller, Completion, CompletionCounters, CompletionStatistics, Direction, Part, Submission,
+};
 pub use gather::gather;
 pub use packer::PackedList;
 pub use page_run::{Page, PageRun};
