@@ -7,7 +7,6 @@ use fusesg_fs::{Context, Operation};
 
 use crate::MountConfig;
 use crate::data_path::DataPath;
-use crate::fuser_transport::FuserReply;
 use crate::in_flight::InFlight;
 use crate::kernel_passthrough::KernelPassthrough;
 use crate::metrics::{Metrics, Statistics};
@@ -16,6 +15,7 @@ use crate::own_reply::OwnReply;
 use crate::responder::{Responder, Wanted};
 use crate::sweeper::Wakeup;
 use crate::trace;
+use crate::transport::TransportReply;
 
 /// The state that every request of a mount passes: table, counters, data path, timeouts.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Connection {
         context: &Context,
         operation: &Operation<'_>,
         wanted: Wanted,
-        reply: FuserReply,
+        reply: TransportReply,
     ) -> Responder {
         let kind = operation.kind();
         let ticket = self.in_flight.begin(context.unique, kind, context.pid);

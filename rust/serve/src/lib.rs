@@ -13,7 +13,8 @@
 //! | [`Dispatch`], [`Delivery`]: what a transport calls | `dispatch.rs` |
 //! | [`Responder`]: answers one request, exactly once | `responder.rs` |
 //! | [`Native`]: a synchronous file system behind `Dispatch` | `native.rs` |
-//! | answers to operations that are not implemented | `absent.rs` |
+//! | what an operation passes on its way in; answers to those that are not implemented | `served.rs`, `absent.rs` |
+//! | the way back of an answer, on any transport | `transport.rs` |
 //! | `/dev/fuse` through fuser, capabilities | `fuser_transport/` |
 //! | the bytes of a READ reply; what these share | `data_reply.rs`, `data_path.rs` |
 //! | messages of our own, past fuser | `own_reply.rs` |
@@ -52,10 +53,12 @@ mod native;
 mod notifier;
 mod own_reply;
 mod responder;
+mod served;
 mod serving;
 mod sweeper;
 mod sys;
 mod trace;
+mod transport;
 mod watcher;
 
 pub use condvar::Condvar;

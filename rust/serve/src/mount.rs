@@ -27,6 +27,7 @@ use crate::fork::NotInherited;
 use crate::fuser_transport::FuserTransport;
 use crate::mounting::{self, MountError, MountId, Mounted};
 use crate::own_reply::OwnReply;
+use crate::served::Served;
 use crate::serving::Serving;
 use crate::watcher::Watcher;
 use crate::{Dispatch, MountConfig, Notifier, Statistics, absent, notifier, sweeper};
@@ -73,12 +74,8 @@ impl Mount {
         let not_inherited =
             [NotInherited::new(device.as_fd()), NotInherited::new(duplicate.as_fd())];
         let connection = Connection::new(&config, OwnReply::new(duplicate));
-        let transport = FuserTransport::new(
-            Arc::clone(&dispatch),
-            Arc::clone(&connection),
-            properties,
-            config.clone(),
-        );
+        let served = Served::new(Arc::clone(&dispatch), Arc::clone(&connection), properties);
+        let transport = FuserTransport::new(served, config.clone());
         let mut session_config = fuser::Config::default();
         session_config.n_threads = Some(config.reader_threads);
         // who may enter is for the kernel to say

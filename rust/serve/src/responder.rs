@@ -13,8 +13,8 @@ use crate::connection::Connection;
 use crate::data_reply::DataReply;
 use crate::fuser_transport::FuserReply;
 use crate::in_flight::Ticket;
-use crate::own_reply::expecting_failure;
 use crate::trace;
+use crate::transport::TransportReply;
 
 /// How much the request asked for, in the operation's own unit (bytes, or nothing).
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,7 +38,7 @@ pub struct Responder {
     /// Why the listing cannot be sent.
     bad_listing: Option<Errno>,
     /// Until answered: the transport's way back.
-    reply: Option<FuserReply>,
+    reply: Option<TransportReply>,
 }
 
 /// Tells whether a request was answered without its callback because the caller was killed
@@ -66,7 +66,7 @@ impl Responder {
         ticket: Ticket,
         wanted: Wanted,
         trace: Option<Box<str>>,
-        reply: FuserReply,
+        reply: TransportReply,
     ) -> Self {
         let reply = Some(reply);
         Self { connection, unique, kind, inode, ticket, wanted, trace, bad_listing: None, reply }
@@ -100,39 +100,41 @@ impl Responder {
     fn finish(&mut self, result: Result<Reply>) -> Delivery {
         let Some(transport) = self.reply.take() else { return Delivery::Dropped };
         match self.check(result) {
-            Ok(Reply::Data(list)) => self.send_data(transport, &list),
+            Ok(Reply::Data(list)) => match transport {
+                TransportReply::Fuser(fuser) => self.send_to_kernel(fuser, &list),
+            },
             result => self.send(transport, result),
         }
     }
 
-    /// Sends the answer to a READ.
-    fn send_data(&self, transport: FuserReply, list: &SegmentList) -> Delivery {
+    /// Sends the answer to a READ of the kernel's.
+    fn send_to_kernel(&self, fuser: FuserReply, list: &SegmentList) -> Delivery {
         let connection = &*self.connection;
         // bytes are fetched before the right to answer is taken: a slow source must not
         // keep a killed caller waiting
         let reply = match DataReply::fetch(list, &connection.data_path) {
             Ok(reply) => reply,
-            Err(errno) => return self.send(transport, Err(errno)),
+            Err(errno) => return self.send(TransportReply::Fuser(fuser), Err(errno)),
         };
         let (bytes, claimed) = (reply.len(), self.claim());
         if claimed {
-            reply.send(connection, self.unique, transport);
+            reply.send(connection, self.unique, fuser);
         } else {
-            expecting_failure(|| transport.discard());
+            TransportReply::Fuser(fuser).discard();
         }
         let text = self.trace.as_ref().map(|_| trace::answer(&Ok(Reply::Data(list.clone()))));
         self.close(claimed, !claimed, bytes as u64, text)
     }
 
     /// Sends any other answer.
-    fn send(&self, transport: FuserReply, result: Result<Reply>) -> Delivery {
+    fn send(&self, transport: TransportReply, result: Result<Reply>) -> Delivery {
         let claimed = self.claim();
         let (failed, bytes) = (result.is_err(), moved_bytes(&result));
         let text = self.trace.as_ref().map(|_| trace::answer(&result));
         if claimed {
             transport.send(&self.connection, self.unique, self.inode, result);
         } else {
-            expecting_failure(|| transport.discard());
+            transport.discard();
         }
         self.close(claimed, failed || !claimed, bytes, text)
     }

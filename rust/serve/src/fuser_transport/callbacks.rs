@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use fuser::{
@@ -16,49 +14,29 @@ use fuser::{
     TimeOrNow, WriteFlags,
 };
 use fusesg_fs::{
-    Context, Errno, Handle, Inode, Lock, LockOwner, Operation, OperationKind, OperationSet,
-    Properties, RenameFlags, SetAttributes, Unique,
+    Context, Handle, Inode, Lock, LockOwner, Operation, RenameFlags, SetAttributes, Unique,
 };
 
 use super::FuserReply;
 use super::attributes::{set_time, timestamp};
 use super::capabilities;
 use super::directory_reply::{PlainListing, PlusListing};
-use crate::connection::Connection;
+use crate::MountConfig;
 use crate::notifier::poll_waiter;
 use crate::responder::Wanted;
-use crate::serving::Serving;
-use crate::{Dispatch, MountConfig, absent};
+use crate::served::Served;
+use crate::transport::TransportReply;
 
-/// What fuser serves: operations go to `dispatch`.
+/// What fuser serves: every request goes through the file system's door.
 #[derive(Debug)]
 pub(crate) struct FuserTransport {
-    dispatch: DispatchRef,
-    connection: Arc<Connection>,
-    properties: Properties,
-    /// Operations that go to `dispatch`; the others are answered by the table.
-    implemented: OperationSet,
+    served: Served,
     config: MountConfig,
 }
 
-struct DispatchRef(Arc<dyn Dispatch>);
-
-impl std::fmt::Debug for DispatchRef {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Dispatch")
-    }
-}
-
 impl FuserTransport {
-    pub(crate) fn new(
-        dispatch: Arc<dyn Dispatch>,
-        connection: Arc<Connection>,
-        properties: Properties,
-        config: MountConfig,
-    ) -> Self {
-        let all = OperationKind::ALL.iter().copied();
-        let implemented = all.filter(|kind| absent::is_implemented(&properties, *kind)).collect();
-        Self { dispatch: DispatchRef(dispatch), connection, properties, implemented, config }
+    pub(crate) fn new(served: Served, config: MountConfig) -> Self {
+        Self { served, config }
     }
 
     /// Passes an operation on. `wanted` is how many bytes the answer may have.
@@ -77,53 +55,8 @@ impl FuserTransport {
             pid: request.pid(),
             umask,
         };
-        let kind = operation.kind();
-        let responder = self.connection.begin(&context, &operation, Wanted(wanted), reply);
-        if !names_are_possible(&operation) {
-            let _ = responder.answer(Err(Errno::EINVAL));
-        } else if self.implemented.contains(kind) {
-            let _serving = Serving::enter();
-            let call = || self.dispatch.0.dispatch(context, operation, responder);
-            // the responder is dropped on the way out and answers EIO
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
-                log::error!("{kind} panicked: {}", panic_message(&*panic));
-            }
-        } else {
-            let _ = responder.answer(absent::answer(&self.properties, kind));
-        }
+        self.served.serve(context, Wanted(wanted), TransportReply::Fuser(reply), operation);
     }
-}
-
-/// The kernel sends no such names; a file system may rely on it.
-fn names_are_possible(operation: &Operation<'_>) -> bool {
-    let entry = |name: &OsStr| {
-        let bytes = name.as_encoded_bytes();
-        !matches!(bytes, b"" | b"." | b"..") && !bytes.iter().any(|byte| matches!(byte, 0 | b'/'))
-    };
-    let text = |text: &OsStr| !text.is_empty() && !text.as_encoded_bytes().contains(&0);
-    match operation {
-        Operation::Lookup { name, .. }
-        | Operation::Mknod { name, .. }
-        | Operation::Mkdir { name, .. }
-        | Operation::Unlink { name, .. }
-        | Operation::Rmdir { name, .. }
-        | Operation::Create { name, .. }
-        | Operation::Link { new_name: name, .. } => entry(name),
-        Operation::Rename { name, new_name, .. } => entry(name) && entry(new_name),
-        Operation::Symlink { name, target, .. } => entry(name) && text(target),
-        Operation::Setxattr { name, .. }
-        | Operation::Getxattr { name, .. }
-        | Operation::Removexattr { name, .. } => text(name),
-        _ => true,
-    }
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }
 
 fn inode(number: INodeNo) -> Inode {
@@ -148,11 +81,11 @@ fn length(bytes: usize) -> u32 {
 
 impl Filesystem for FuserTransport {
     fn init(&mut self, _: &Request, kernel: &mut KernelConfig) -> io::Result<()> {
-        let granted = capabilities::negotiate(kernel, &self.properties, &self.config);
+        let granted = capabilities::negotiate(kernel, &self.served.properties, &self.config);
         log::debug!("the kernel grants {granted:?}");
         if granted.contains(InitFlags::FUSE_PASSTHROUGH) {
-            self.connection.passthrough.enable();
-        } else if self.properties.kernel_passthrough && self.config.kernel_passthrough {
+            self.served.connection.passthrough.enable();
+        } else if self.served.properties.kernel_passthrough && self.config.kernel_passthrough {
             log::warn!(
                 "kernel passthrough is off: this kernel does not offer it together with \
                         the mount's other settings"
@@ -167,15 +100,7 @@ impl Filesystem for FuserTransport {
     }
 
     fn forget(&self, _: &Request, ino: INodeNo, count: u64) {
-        let started = self.connection.in_flight.now();
-        let _serving = Serving::enter();
-        let call = || self.dispatch.0.forget(inode(ino), count);
-        let failed = catch_unwind(AssertUnwindSafe(call)).is_err();
-        if failed {
-            log::error!("forget of inode {ino} panicked");
-        }
-        let time = self.connection.in_flight.now().saturating_sub(started);
-        self.connection.metrics.record(OperationKind::Forget, time, failed, 0);
+        self.served.forget(inode(ino), count);
     }
 
     fn getattr(&self, r: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
@@ -373,7 +298,7 @@ impl Filesystem for FuserTransport {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        self.connection.passthrough.released(inode(ino));
+        self.served.connection.passthrough.released(inode(ino));
         let operation = Operation::Release {
             inode: inode(ino),
             handle: handle(fh),
@@ -583,7 +508,8 @@ impl Filesystem for FuserTransport {
     ) {
         // without the flag nobody waits: the caller only looks
         let waits = flags.contains(PollFlags::FUSE_POLL_SCHEDULE_NOTIFY);
-        let waiter = waits.then(|| poll_waiter(&self.connection.notifications, notifier.handle()));
+        let waiter =
+            waits.then(|| poll_waiter(&self.served.connection.notifications, notifier.handle()));
         let operation = Operation::Poll {
             inode: inode(ino),
             handle: handle(fh),

@@ -1,0 +1,119 @@
+//! A file system as transports see it: one door for operations.
+//!
+//! Whatever the transport, names that no kernel sends are refused, operations that are not
+//! implemented are answered from the [table](crate::absent), and a panic is an answer of EIO.
+
+use std::any::Any;
+use std::ffi::OsStr;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use fusesg_fs::{Context, Errno, Inode, Operation, OperationKind, OperationSet, Properties};
+
+use crate::connection::Connection;
+use crate::responder::{Responder, Wanted};
+use crate::serving::Serving;
+use crate::transport::TransportReply;
+use crate::{Dispatch, absent};
+
+/// A file system, its properties, and the connection over which it is served.
+pub(crate) struct Served {
+    dispatch: Arc<dyn Dispatch>,
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) properties: Properties,
+    /// Operations that go to `dispatch`; the others are answered by the table.
+    implemented: OperationSet,
+}
+
+impl Served {
+    pub(crate) fn new(
+        dispatch: Arc<dyn Dispatch>,
+        connection: Arc<Connection>,
+        properties: Properties,
+    ) -> Self {
+        let all = OperationKind::ALL.iter().copied();
+        let implemented = all.filter(|kind| absent::is_implemented(&properties, *kind)).collect();
+        Self { dispatch, connection, properties, implemented }
+    }
+
+    /// Passes an operation on. `wanted` is how many bytes the answer may have.
+    pub(crate) fn serve(
+        &self,
+        context: Context,
+        wanted: Wanted,
+        reply: TransportReply,
+        operation: Operation<'_>,
+    ) {
+        let kind = operation.kind();
+        let responder = self.connection.begin(&context, &operation, wanted, reply);
+        if !names_are_possible(&operation) {
+            let _ = responder.answer(Err(Errno::EINVAL));
+        } else if self.implemented.contains(kind) {
+            self.dispatch(context, operation, responder);
+        } else {
+            let _ = responder.answer(absent::answer(&self.properties, kind));
+        }
+    }
+
+    fn dispatch(&self, context: Context, operation: Operation<'_>, responder: Responder) {
+        let kind = operation.kind();
+        let _serving = Serving::enter();
+        let call = || self.dispatch.dispatch(context, operation, responder);
+        // the responder is dropped on the way out and answers EIO
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
+            log::error!("{kind} panicked: {}", panic_message(&*panic));
+        }
+    }
+
+    /// Takes back lookups.
+    pub(crate) fn forget(&self, inode: Inode, count: u64) {
+        let started = self.connection.in_flight.now();
+        let _serving = Serving::enter();
+        let call = || self.dispatch.forget(inode, count);
+        let failed = catch_unwind(AssertUnwindSafe(call)).is_err();
+        if failed {
+            log::error!("forget of inode {inode} panicked");
+        }
+        let time = self.connection.in_flight.now().saturating_sub(started);
+        self.connection.metrics.record(OperationKind::Forget, time, failed, 0);
+    }
+}
+
+impl fmt::Debug for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Served").field("properties", &self.properties).finish_non_exhaustive()
+    }
+}
+
+/// The kernel sends no such names; a file system may rely on it.
+fn names_are_possible(operation: &Operation<'_>) -> bool {
+    let entry = |name: &OsStr| {
+        let bytes = name.as_encoded_bytes();
+        !matches!(bytes, b"" | b"." | b"..") && !bytes.iter().any(|byte| matches!(byte, 0 | b'/'))
+    };
+    let text = |text: &OsStr| !text.is_empty() && !text.as_encoded_bytes().contains(&0);
+    match operation {
+        Operation::Lookup { name, .. }
+        | Operation::Mknod { name, .. }
+        | Operation::Mkdir { name, .. }
+        | Operation::Unlink { name, .. }
+        | Operation::Rmdir { name, .. }
+        | Operation::Create { name, .. }
+        | Operation::Link { new_name: name, .. } => entry(name),
+        Operation::Rename { name, new_name, .. } => entry(name) && entry(new_name),
+        Operation::Symlink { name, target, .. } => entry(name) && text(target),
+        Operation::Setxattr { name, .. }
+        | Operation::Getxattr { name, .. }
+        | Operation::Removexattr { name, .. } => text(name),
+        _ => true,
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
