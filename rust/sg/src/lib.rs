@@ -12,6 +12,9 @@
 //! | [`PagePool`]: page-aligned, reused buffers | `pool.rs` |
 //! | [`PageRun`]: data in owned pages, which the last owner may give away | `page_run.rs` |
 //! | [`PageVector`]: the pages of a request and which bytes of them | `page_vector.rs` |
+//! | [`IovecCursor`]: a caller's iovec into as few requests as fit it | `iovec.rs` |
+//! | [`DirectIo`]: one I/O on the caller's memory, request after request | `direct_io.rs` |
+//! | [`PageSpan`]: the pages of a file that an I/O through its cache touches | `page_span.rs` |
 //! | [`PackedList`]: a segment list into the iovecs of one message, with few reads and copies | `packer.rs` |
 //! | [`gather`]: a segment list into one contiguous buffer | `gather.rs` |
 //! | [`Submission`], [`Completion`]: one I/O in several parts, completed once | `completion.rs` |
@@ -31,9 +34,12 @@
 
 mod backing;
 mod completion;
+mod direct_io;
 mod gather;
+mod iovec;
 mod packer;
 mod page_run;
+mod page_span;
 mod page_vector;
 mod pipe;
 mod pool;
@@ -46,9 +52,12 @@ pub use backing::Backing;
 pub use completion::{
     Canceller, Completion, CompletionCounters, CompletionStatistics, Direction, Part, Submission,
 };
+pub use direct_io::{DirectIo, Packing, RequestLimits};
 pub use gather::gather;
+pub use iovec::{IovecCursor, TooManyBytes, UserMemory};
 pub use packer::PackedList;
 pub use page_run::{Page, PageRun};
+pub use page_span::PageSpan;
 pub use page_vector::{INLINE_PAGES, OutOfMemory, PageDescriptor, PageVector};
 pub use pipe::{PipePool, PipeStatistics};
 pub use pool::{PagePool, PoolStatistics, PooledBuffer};

@@ -40,6 +40,12 @@ impl PageDescriptor {
         Some(Self { offset: u32::try_from(offset).ok()?, length: u32::try_from(length).ok()? })
     }
 
+    /// The part of `[position, position + length)` that is in the first page it touches.
+    pub(crate) fn first_of(position: usize, length: usize) -> Self {
+        let offset = position % PAGE_SIZE;
+        Self::new(offset, length.min(PAGE_SIZE - offset)).expect("it ends with the page")
+    }
+
     /// First byte within the page.
     pub fn start(self) -> usize {
         self.offset as usize
@@ -177,5 +183,11 @@ impl<T> PageVector<T> {
     /// Bytes of all descriptors.
     pub fn bytes(&self) -> usize {
         self.descriptors().iter().map(|descriptor| descriptor.len()).sum()
+    }
+}
+
+impl<T> AsMut<PageVector<T>> for PageVector<T> {
+    fn as_mut(&mut self) -> &mut Self {
+        self
     }
 }
