@@ -13,7 +13,7 @@
 use std::io;
 
 use fusesg_fs::{Errno, Unique};
-use fusesg_sg::{PackedList, SegmentList, SplicedMessage};
+use fusesg_sg::{Endless, LoadError, PackedList, Patience, SegmentList, SplicedMessage};
 
 use crate::connection::Connection;
 use crate::data_path::{DataPath, Way};
@@ -34,15 +34,26 @@ enum Bytes<'l> {
 }
 
 impl<'l> DataReply<'l> {
-    /// Fetches the bytes of `list`. Fewer than the list promises mean that a file ended.
-    pub(crate) fn fetch(list: &'l SegmentList, path: &DataPath) -> Result<Self, Errno> {
+    /// Fetches the bytes of `list`, those of streams with `patience`. Fewer than the list
+    /// promises mean that a file or stream ended.
+    pub(crate) fn fetch(
+        list: &'l SegmentList,
+        path: &DataPath,
+        patience: &dyn Patience,
+    ) -> Result<Self, Errno> {
         if list.len() >= path.splice_threshold {
-            match SplicedMessage::load(list, &path.pipes, HEADER) {
+            match SplicedMessage::load(list, &path.pipes, HEADER, patience) {
                 Ok(message) => return Ok(Self { list, bytes: Bytes::Spliced(message) }),
-                Err(reason) => path.count_not_spliced(reason),
+                Err(LoadError::NotSpliced(unspliced)) => {
+                    path.count_not_spliced(unspliced.reason());
+                    let packed = checked(unspliced.pack(list, &path.pool, patience)?, path)?;
+                    return Ok(Self { list, bytes: Bytes::Packed(packed) });
+                }
+                Err(LoadError::Failed(error)) => return Err(errno(&error)),
             }
         }
-        Ok(Self { list, bytes: Bytes::Packed(pack(list, path)?) })
+        let packed = checked(PackedList::new(list, &path.pool, patience)?, path)?;
+        Ok(Self { list, bytes: Bytes::Packed(packed) })
     }
 
     /// Number of bytes.
@@ -65,9 +76,9 @@ impl<'l> DataReply<'l> {
                 let sent = connection.own_reply.packed(unique, &packed);
                 (Way::Vectored, sent.map_err(|error| (error, Some(packed))))
             }
-            Bytes::Spliced(message) => {
-                let sent = connection.own_reply.spliced(unique, message);
-                (Way::Spliced, sent.map_err(|error| (error, None)))
+            Bytes::Spliced(mut message) => {
+                let sent = connection.own_reply.spliced(unique, &mut message);
+                (Way::Spliced, sent.map_err(|error| (error, message.take_back(&path.pool).ok())))
             }
         };
         match sent {
@@ -84,14 +95,23 @@ impl<'l> DataReply<'l> {
     }
 }
 
-/// Sends the bytes through fuser after all.
+/// Sends the bytes through fuser after all: those of a refused message, if they are to be had,
+/// else those of the list once more.
 fn send_copied<'l>(
     list: &'l SegmentList,
-    packed: Option<PackedList<'l>>,
+    refused: Option<PackedList<'l>>,
     path: &DataPath,
     fuser: FuserReply,
 ) {
-    let copied = packed.map_or_else(|| pack(list, path), Ok).and_then(|packed| {
+    let packed = match refused {
+        Some(packed) => Ok(packed),
+        // what streams gave is gone
+        None if list.has_streams() => Err(Errno::EIO),
+        None => PackedList::new(list, &path.pool, &Endless)
+            .map_err(Errno::from)
+            .and_then(|packed| checked(packed, path)),
+    };
+    let copied = packed.and_then(|packed| {
         let length = packed.len();
         Ok((packed.into_contiguous(&path.pool)?, length))
     });
@@ -103,13 +123,14 @@ fn send_copied<'l>(
 
 /// A read that fails is answered with its error also where bytes came before it: the kernel
 /// would take a short answer for the end of the file.
-fn pack<'l>(list: &'l SegmentList, path: &DataPath) -> Result<PackedList<'l>, Errno> {
-    let packed = PackedList::new(list, &path.pool)?;
+fn checked<'l>(packed: PackedList<'l>, path: &DataPath) -> Result<PackedList<'l>, Errno> {
     if let Some(error) = packed.failure() {
-        return Err(Errno::from(io::Error::from_raw_os_error(
-            error.raw_os_error().unwrap_or(libc::EIO),
-        )));
+        return Err(errno(error));
     }
     path.count_reads(packed.reads());
     Ok(packed)
+}
+
+fn errno(error: &io::Error) -> Errno {
+    Errno::from(io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO)))
 }

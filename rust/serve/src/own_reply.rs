@@ -50,7 +50,7 @@ impl OwnReply {
 
     /// Answers a request with what lies in a pipe; as [`error`](Self::error) for an unknown
     /// request.
-    pub(crate) fn spliced(&self, unique: Unique, message: SplicedMessage) -> io::Result<()> {
+    pub(crate) fn spliced(&self, unique: Unique, message: &mut SplicedMessage) -> io::Result<()> {
         let header = header(unique, 0, message.payload())?;
         self.with_device(|device| message.send(&header, device.as_fd()))
     }

@@ -1,12 +1,13 @@
 //! The obligation to answer one request, exactly once.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fusesg_fs::{
     DirectoryEntry, DirectorySink, Entry, Errno, Inode, OperationKind, Reply, Result, Unique,
 };
-use fusesg_sg::SegmentList;
+use fusesg_sg::{Patience, SegmentList};
 
 use crate::Delivery;
 use crate::connection::Connection;
@@ -112,7 +113,7 @@ impl Responder {
         let connection = &*self.connection;
         // bytes are fetched before the right to answer is taken: a slow source must not
         // keep a killed caller waiting
-        let reply = match DataReply::fetch(list, &connection.data_path) {
+        let reply = match DataReply::fetch(list, &connection.data_path, &WhileWanted(self)) {
             Ok(reply) => reply,
             Err(errno) => return self.send(TransportReply::Fuser(fuser), Err(errno)),
         };
@@ -207,6 +208,22 @@ impl Responder {
     fn refuse(&self, why: &str) -> Errno {
         log::error!("{} of inode {} was answered with {why}; EIO instead", self.kind, self.inode);
         Errno::EIO
+    }
+}
+
+/// Waits for a stream as long as somebody waits for the answer.
+struct WhileWanted<'r>(&'r Responder);
+
+impl Patience for WhileWanted<'_> {
+    fn keep_waiting(&self) -> io::Result<()> {
+        let Responder { connection, ticket, unique, .. } = self.0;
+        if connection.in_flight.is_cancelled(*ticket, *unique)
+            || !connection.own_reply.is_connected()
+        {
+            // seen by nobody: the answer has been given, or there is nobody to give it to
+            return Err(io::Error::from_raw_os_error(libc::ECANCELED));
+        }
+        Ok(())
     }
 }
 

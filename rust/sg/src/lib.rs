@@ -7,7 +7,8 @@
 //! | concept | file |
 //! |---|---|
 //! | [`Backing`]: a file descriptor that segments point into | `backing.rs` |
-//! | [`Segment`]: one piece of data (buffer, pages, extent, zeros) | `segment.rs` |
+//! | [`Stream`]: a pipe or socket that segments consume; [`Patience`] while it has nothing | `stream.rs` |
+//! | [`Segment`]: one piece of data (buffer, pages, extent, zeros, stream) | `segment.rs` |
 //! | [`SegmentList`]: what a READ is answered with | `segment_list.rs` |
 //! | [`PagePool`]: page-aligned, reused buffers | `pool.rs` |
 //! | [`PageRun`]: data in owned pages, which the last owner may give away | `page_run.rs` |
@@ -46,6 +47,7 @@ mod pool;
 mod segment;
 mod segment_list;
 mod splice;
+mod stream;
 mod sys;
 
 pub use backing::Backing;
@@ -63,7 +65,8 @@ pub use pipe::{PipePool, PipeStatistics};
 pub use pool::{PagePool, PoolStatistics, PooledBuffer};
 pub use segment::{Extent, Segment};
 pub use segment_list::SegmentList;
-pub use splice::{NotSpliced, SplicedMessage};
+pub use splice::{LoadError, NotSpliced, SplicedMessage, Unspliced};
+pub use stream::{Endless, Patience, Stream};
 
 /// Bytes in a page of memory, the unit of the kernel's page vectors.
 pub const PAGE_SIZE: usize = 4096;

@@ -13,6 +13,9 @@
 //! Extents that continue each other in one file are one read, also where other pieces lie
 //! between them. A file that ends early ends the message at the first hole: nothing after
 //! it is shifted into its place.
+//!
+//! Streams are read last and in order: what they give is gone for good. Behind a hole, or
+//! where an extent could not be read at all, they keep their bytes.
 
 use std::collections::HashMap;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -21,10 +24,11 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::stream::{Patience, Stream};
 use crate::{Backing, Extent, PAGE_SIZE, PagePool, PooledBuffer, Segment, SegmentList, sys};
 
 /// Entries of an iovec array that the kernel takes (`UIO_MAXIOV`).
-const IOV_MAX: usize = 1024;
+pub(crate) const IOV_MAX: usize = 1024;
 /// From here on a piece in memory is worth an iovec of its own.
 const REFERENCE_FROM: usize = PAGE_SIZE;
 
@@ -39,23 +43,52 @@ pub struct PackedList<'l> {
     length: usize,
     failure: Option<io::Error>,
     reads: usize,
+    streams: usize,
 }
 
 impl<'l> PackedList<'l> {
-    /// Reads what comes from files into pages of `pool`, and refers to the rest.
+    /// Reads what comes from files and streams into pages of `pool`, and refers to the rest.
+    /// Streams that have nothing yet are waited for with `patience`.
     ///
     /// # Errors
     /// ENOMEM where there are no pages. A read that fails is no error of this function: the
     /// message ends before it, and [`failure`](Self::failure) tells.
-    pub fn new(list: &'l SegmentList, pool: &Arc<PagePool>) -> io::Result<Self> {
+    pub fn new(
+        list: &'l SegmentList,
+        pool: &Arc<PagePool>,
+        patience: &dyn Patience,
+    ) -> io::Result<Self> {
         let plan = Plan::new(list, REFERENCE_FROM)?;
         let mut pages = match plan.pages {
             0 => None,
             bytes => Some(take(pool, bytes)?),
         };
-        let filled = plan.carry_out(pages.as_deref_mut().unwrap_or_default());
+        let filled = plan.carry_out(pages.as_deref_mut().unwrap_or_default(), patience);
         let Filled { length, failure } = filled;
-        Ok(Self { parts: plan.parts, pages, length, failure, reads: plan.runs.len() })
+        let (reads, streams) = (plan.runs.len(), plan.streams.len());
+        Ok(Self { parts: plan.parts, pages, length, failure, reads, streams })
+    }
+
+    /// `length` bytes that lie in pages already, put there by `fill`, and `rest` behind them.
+    pub(crate) fn continued(
+        pool: &Arc<PagePool>,
+        length: usize,
+        rest: &SegmentList,
+        patience: &dyn Patience,
+        fill: impl FnOnce(&mut [u8]) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        let plan = Plan::new(rest, usize::MAX)?;
+        let mut pages = take(pool, length + plan.length)?;
+        fill(&mut pages[..length])?;
+        let filled = plan.carry_out(&mut pages[length..], patience);
+        Ok(Self {
+            parts: SmallVec::from_iter([Part::Pages(0..length + plan.length)]),
+            pages: Some(pages),
+            length: length + filled.length,
+            failure: filled.failure,
+            reads: plan.runs.len(),
+            streams: plan.streams.len(),
+        })
     }
 
     /// Bytes that are there; fewer than the list's where a file ended or could not be read.
@@ -68,7 +101,7 @@ impl<'l> PackedList<'l> {
         self.length == 0
     }
 
-    /// Why the message ends where it does, if that is not the end of a file.
+    /// Why the message ends where it does, if that is not the end of a file or stream.
     pub fn failure(&self) -> Option<&io::Error> {
         self.failure.as_ref()
     }
@@ -76,6 +109,23 @@ impl<'l> PackedList<'l> {
     /// Reads that it took, if each file was long enough.
     pub fn reads(&self) -> usize {
         self.reads
+    }
+
+    /// Segments of streams, each of which is consumed by itself.
+    pub fn streams(&self) -> usize {
+        self.streams
+    }
+
+    /// Bytes that were read or copied into pages; the others are sent from where they are.
+    pub fn copied(&self) -> usize {
+        let mut start = 0;
+        let in_pages = self.parts.iter().map(|part| {
+            let part_start = start;
+            start += part.len();
+            let there = start.min(self.length).saturating_sub(part_start);
+            if matches!(part, Part::Pages(_)) { there } else { 0 }
+        });
+        in_pages.sum()
     }
 
     /// The bytes, if they lie in one piece.
@@ -142,8 +192,12 @@ impl<'l> PackedList<'l> {
 }
 
 /// Copies `list` to the start of `destination`; see [`crate::gather()`].
-pub(crate) fn gather_into(list: &SegmentList, destination: &mut [u8]) -> io::Result<usize> {
-    match Plan::new(list, usize::MAX)?.carry_out(destination) {
+pub(crate) fn gather_into(
+    list: &SegmentList,
+    destination: &mut [u8],
+    patience: &dyn Patience,
+) -> io::Result<usize> {
+    match Plan::new(list, usize::MAX)?.carry_out(destination, patience) {
         Filled { length: 0, failure: Some(error) } => Err(error),
         Filled { length, .. } => Ok(length),
     }
@@ -207,11 +261,20 @@ struct Run<'l> {
     targets: SmallVec<[Range<usize>; 1]>,
 }
 
+/// The next bytes of a stream, and where in the message they go.
+#[derive(Debug)]
+struct Intake<'l> {
+    stream: &'l Stream,
+    target: Range<usize>,
+}
+
 /// What has to be read and copied, and what the message will consist of.
 #[derive(Debug, Default)]
 struct Plan<'l> {
     parts: Parts<'l>,
     runs: SmallVec<[Run<'l>; 1]>,
+    /// In ascending order.
+    streams: SmallVec<[Intake<'l>; 1]>,
     /// Small pieces and their positions.
     copies: SmallVec<[(usize, Part<'l>); 1]>,
     length: usize,
@@ -255,6 +318,11 @@ impl<'l> Plan<'l> {
             match segment {
                 Segment::Extent(extent) => {
                     plan.read(extent, length, &mut ends);
+                    plan.append_pages(length);
+                }
+                Segment::Stream { stream, .. } => {
+                    let target = plan.length..plan.length + length;
+                    plan.streams.push(Intake { stream, target });
                     plan.append_pages(length);
                 }
                 Segment::Buffer(bytes) => plan.append(Part::Shared(bytes), &mut budget),
@@ -316,7 +384,7 @@ impl<'l> Plan<'l> {
     }
 
     /// Fills the pages.
-    fn carry_out(&self, pages: &mut [u8]) -> Filled {
+    fn carry_out(&self, pages: &mut [u8], patience: &dyn Patience) -> Filled {
         for (position, part) in &self.copies {
             let target = &mut pages[*position..position + part.len()];
             match part {
@@ -336,6 +404,22 @@ impl<'l> Plan<'l> {
                 }
             }
         }
+        for Intake { stream, target } in &self.streams {
+            if target.start >= filled.length {
+                break;
+            }
+            if filled.failure.is_some() {
+                filled.length = target.start;
+                break;
+            }
+            let slice = &mut pages[target.clone()];
+            let outcome = stream.read(&mut [IoSliceMut::new(slice)], patience);
+            if outcome.read < target.len() {
+                filled.length = target.start + outcome.read;
+                filled.failure = outcome.failure;
+                break;
+            }
+        }
         filled
     }
 }
@@ -344,7 +428,7 @@ impl<'l> Plan<'l> {
 #[derive(Debug)]
 struct Filled {
     length: usize,
-    /// What ended it, if not the end of a file.
+    /// What ended it, if not the end of a file or stream.
     failure: Option<io::Error>,
 }
 

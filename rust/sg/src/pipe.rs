@@ -4,7 +4,7 @@
 //! up costs more than what it saves, so pipes are kept; what is left in one would become the
 //! start of the next message, so a pipe goes back only when the books show it empty.
 
-use std::io::{self, PipeReader, PipeWriter};
+use std::io::{self, PipeReader, PipeWriter, Read as _};
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
@@ -159,6 +159,37 @@ impl Pipe {
         let moved = sys::splice_from_file(backing.as_fd(), offset, self.writer.as_fd(), length)?;
         self.content += moved;
         Ok(moved)
+    }
+
+    /// Moves what a pipe or socket has now in, at most `length` bytes. EAGAIN where it has
+    /// nothing or this pipe is full; 0 is the end of the stream.
+    pub(crate) fn load_stream(
+        &mut self,
+        stream: BorrowedFd<'_>,
+        length: usize,
+    ) -> io::Result<usize> {
+        let moved = sys::streams::splice_from_stream(stream, self.writer.as_fd(), length)?;
+        self.content += moved;
+        Ok(moved)
+    }
+
+    /// Whether there is no room for another piece of a page.
+    pub(crate) fn is_full(&self) -> io::Result<bool> {
+        Ok(!sys::streams::has_room(self.writer.as_fd())?)
+    }
+
+    /// Takes everything out again, but for the header: what is behind it comes to the start
+    /// of `payload`. Only where all that was moved in is still there.
+    pub(crate) fn take_back(&mut self, header: usize, payload: &mut [u8]) -> io::Result<()> {
+        if sys::streams::bytes_in(self.reader.as_fd())? != self.content {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let bytes = self.content - header;
+        // all of it is there: nothing waits
+        io::copy(&mut (&self.reader).take(header as u64), &mut io::sink())?;
+        (&self.reader).read_exact(&mut payload[..bytes])?;
+        self.content = 0;
+        Ok(())
     }
 
     /// Sends everything as one message that begins with `header`.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Backing, PageRun};
+use crate::{Backing, PageRun, Stream};
 
 /// `length` bytes of a file, starting at `offset`.
 #[derive(Clone, Debug)]
@@ -31,6 +31,13 @@ pub enum Segment {
     Extent(Extent),
     /// That many zero bytes.
     Zeros(u64),
+    /// The next bytes of a pipe or socket, consumed by whoever reads them.
+    Stream {
+        /// The pipe or socket.
+        stream: Arc<Stream>,
+        /// Number of bytes; where the stream ends before, the answer does.
+        length: u64,
+    },
 }
 
 impl Segment {
@@ -40,7 +47,7 @@ impl Segment {
             Self::Buffer(bytes) => bytes.len() as u64,
             Self::Pages(run) => run.len() as u64,
             Self::Extent(extent) => extent.length,
-            Self::Zeros(length) => *length,
+            Self::Zeros(length) | Self::Stream { length, .. } => *length,
         }
     }
 
@@ -50,6 +57,9 @@ impl Segment {
     }
 
     /// The part `[start, start + length)` of this segment, clipped to its end.
+    ///
+    /// A stream has no positions: its part is the next `length` bytes, the right ones once
+    /// the `start` bytes before them have been consumed.
     #[must_use]
     pub fn slice(&self, start: u64, length: u64) -> Self {
         let start = start.min(self.len());
@@ -66,6 +76,7 @@ impl Segment {
                 length,
             }),
             Self::Zeros(_) => Self::Zeros(length),
+            Self::Stream { stream, .. } => Self::Stream { stream: Arc::clone(stream), length },
         }
     }
 }

@@ -71,6 +71,11 @@ impl SegmentList {
         self.segments.is_empty()
     }
 
+    /// Whether reading the list consumes a pipe or socket, and may have to wait for it.
+    pub fn has_streams(&self) -> bool {
+        self.segments.iter().any(|segment| matches!(segment, Segment::Stream { .. }))
+    }
+
     /// The segments in order; none is empty.
     pub fn segments(&self) -> &[Segment] {
         &self.segments

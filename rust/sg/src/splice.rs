@@ -1,20 +1,27 @@
-//! The page copier toward the kernel: a header and extents of files as one message of a pipe.
+//! The page copier toward the kernel: a header and extents of files, pipes and sockets as one
+//! message of one pipe.
 //!
 //! ```text
 //!  header ──vmsplice──┐
 //!  extent ──splice────┼──► pipe ──splice──► device
-//!  extent ──splice────┘
+//!  stream ──splice────┘     │
+//!                           └──read──► pages     if the rest has to be copied
 //! ```
 //! The pages of the files' caches are referred to, not copied; the device copies them once
 //! (or takes them over). How long the message is becomes known only when the files have been
 //! asked, after the header went in: it is put in by reference and written last.
+//!
+//! A stream gives in pieces of any size, each of which takes a slot of the pipe. When there
+//! is none left, what was taken from streams must not be lost: it is read out of the pipe,
+//! and the rest is copied behind it. A short splice never is the end of anything.
 
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::pipe::PooledPipe;
-use crate::{Extent, PAGE_SIZE, PipePool, Segment, SegmentList};
+use crate::stream::{Endless, Moved, Patience, Stream};
+use crate::{Extent, PAGE_SIZE, PackedList, PagePool, PipePool, Segment, SegmentList};
 
 /// A message that lies in a pipe, but for the bytes of its header.
 #[derive(Debug)]
@@ -22,6 +29,24 @@ pub struct SplicedMessage {
     pipe: PooledPipe,
     header: usize,
     payload: usize,
+    sources: usize,
+}
+
+/// Why there is no [`SplicedMessage`].
+#[derive(Debug)]
+pub enum LoadError {
+    /// The list has to be copied.
+    NotSpliced(Unspliced),
+    /// A stream could not be read, or patience ended.
+    Failed(io::Error),
+}
+
+/// A list that has to be copied, and what its streams have given already.
+#[derive(Debug)]
+pub struct Unspliced {
+    reason: NotSpliced,
+    /// The message as far as it came.
+    begun: Option<SplicedMessage>,
 }
 
 /// Why a list cannot be sent through a pipe. It can be sent by copying.
@@ -37,19 +62,22 @@ pub enum NotSpliced {
     NoPipe,
     /// The pipe took less than expected.
     PipeFull,
-    /// A file does not give its pages away, or cannot be read.
+    /// A file or stream does not give its pages away, or a file cannot be read.
     Source,
+    /// Splicing from a socket whose descriptor blocks might wait for ever.
+    BlockingSocket,
 }
 
 impl NotSpliced {
     /// All reasons, in the order of their discriminants.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::InMemory,
         Self::Scattered,
         Self::TooLong,
         Self::NoPipe,
         Self::PipeFull,
         Self::Source,
+        Self::BlockingSocket,
     ];
 
     /// A short name, for statistics.
@@ -61,86 +89,205 @@ impl NotSpliced {
             Self::NoPipe => "no_pipe",
             Self::PipeFull => "pipe_full",
             Self::Source => "source",
+            Self::BlockingSocket => "blocking_socket",
+        }
+    }
+}
+
+impl From<NotSpliced> for LoadError {
+    /// Nothing was begun.
+    fn from(reason: NotSpliced) -> Self {
+        Self::NotSpliced(Unspliced { reason, begun: None })
+    }
+}
+
+impl Unspliced {
+    /// Why.
+    pub fn reason(&self) -> NotSpliced {
+        self.reason
+    }
+
+    /// The list by copying: what was taken from its streams, and the rest behind it.
+    ///
+    /// # Errors
+    /// As [`PackedList::new`].
+    pub fn pack<'l>(
+        self,
+        list: &'l SegmentList,
+        pool: &Arc<PagePool>,
+        patience: &dyn Patience,
+    ) -> io::Result<PackedList<'l>> {
+        match self.begun {
+            Some(message) if list.has_streams() => {
+                let rest = list.slice(message.payload as u64, u64::MAX);
+                message.copy_out(&rest, pool, patience)
+            }
+            _ => PackedList::new(list, pool, patience),
         }
     }
 }
 
 impl SplicedMessage {
     /// Moves the bytes of `list` into a pipe, behind room for a header of `header` bytes.
+    /// Streams that have nothing yet are waited for with `patience`.
     ///
-    /// A file that ends early ends the message there. The bytes are those that the files
-    /// have now or at any time until the message is sent.
+    /// A file or stream that ends early ends the message there; streams behind it keep what
+    /// they have. The bytes of files are those that they have now or at any time until the
+    /// message is sent.
+    ///
+    /// # Errors
+    /// [`LoadError::NotSpliced`] where copying will do, with all that was consumed.
     pub fn load(
         list: &SegmentList,
         pipes: &Arc<PipePool>,
         header: usize,
-    ) -> Result<Self, NotSpliced> {
+        patience: &dyn Patience,
+    ) -> Result<Self, LoadError> {
         check(list)?;
         let mut pipe = pipes.take().map_err(|_| NotSpliced::NoPipe)?;
-        let pages: u64 = extents(list).map(|extent| pages(&extent)).sum();
+        let pages: u64 = sources(list).map(|source| source.pages()).sum();
         if pages + 1 > pipe.slots() as u64 {
-            return Err(NotSpliced::TooLong);
+            return Err(NotSpliced::TooLong.into());
         }
         pipe.lend_header(header).map_err(|_| NotSpliced::NoPipe)?;
-        let mut message = Self { pipe, header, payload: 0 };
-        for extent in extents(list) {
-            if message.append(&extent)? < extent.length {
-                break;
+        let mut message = Self { pipe, header, payload: 0, sources: 0 };
+        for source in sources(list) {
+            message.sources += 1;
+            let whole = match &source {
+                Source::Extent(extent) => message.append_extent(extent),
+                Source::Stream(stream, length) => message.append_stream(stream, *length, patience),
+            };
+            match whole {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(Stop::Copy(reason)) => {
+                    let begun = Some(message);
+                    return Err(LoadError::NotSpliced(Unspliced { reason, begun }));
+                }
+                Err(Stop::Failed(error)) => return Err(LoadError::Failed(error)),
             }
         }
         Ok(message)
     }
 
-    /// Bytes behind the header. Fewer than the list's where a file ended.
+    /// Bytes behind the header. Fewer than the list's where a file or stream ended.
     pub fn payload(&self) -> usize {
         self.payload
     }
 
+    /// Extents and streams that it was made of; extents that continue each other are one.
+    pub fn sources(&self) -> usize {
+        self.sources
+    }
+
     /// Sends the message to `device`, which takes it whole or fails. Whatever a failure leaves
-    /// in the pipe goes away with it.
+    /// in the pipe goes away with it, unless it is [taken back](Self::take_back).
+    ///
+    /// # Errors
+    /// Those of splice(2). A message that was sent, or taken in part, cannot be sent again.
     ///
     /// # Panics
     /// If `header` does not have the length that was announced.
-    pub fn send(mut self, header: &[u8], device: BorrowedFd<'_>) -> io::Result<()> {
+    pub fn send(&mut self, header: &[u8], device: BorrowedFd<'_>) -> io::Result<()> {
         assert_eq!(header.len(), self.header, "the kernel was shown this much memory");
         self.pipe.send(header, device)
     }
 
-    /// Moves one extent in, up to the end of its file, and returns how much that was.
-    fn append(&mut self, extent: &Extent) -> Result<u64, NotSpliced> {
+    /// The payload of a message that could not be sent, in pages.
+    ///
+    /// # Errors
+    /// If the device has taken bytes out of the pipe, or there are no pages.
+    pub fn take_back<'l>(self, pool: &Arc<PagePool>) -> io::Result<PackedList<'l>> {
+        self.copy_out(&SegmentList::new(), pool, &Endless)
+    }
+
+    /// Copies what is in the pipe, and behind it the `rest`.
+    fn copy_out<'l>(
+        self,
+        rest: &SegmentList,
+        pool: &Arc<PagePool>,
+        patience: &dyn Patience,
+    ) -> io::Result<PackedList<'l>> {
+        let Self { mut pipe, header, payload, .. } = self;
+        PackedList::continued(pool, payload, rest, patience, |pages| pipe.take_back(header, pages))
+    }
+
+    /// Moves one extent in, and tells whether its file was long enough.
+    fn append_extent(&mut self, extent: &Extent) -> Result<bool, Stop> {
         let mut moved = 0;
         while moved < extent.length {
             let length = usize::try_from(extent.length - moved).map_err(|_| NotSpliced::TooLong)?;
             match self.pipe.load(&extent.backing, extent.offset + moved, length) {
-                Ok(0) => break,
-                Ok(more) => moved += more as u64,
+                Ok(0) => return Ok(false),
+                Ok(more) => {
+                    moved += more as u64;
+                    self.payload += more;
+                }
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EINTR) => {}
-                    Some(libc::EAGAIN) => return Err(NotSpliced::PipeFull),
+                    Some(libc::EAGAIN) => return Err(NotSpliced::PipeFull.into()),
                     Some(libc::EINVAL) => {
                         extent.backing.set_refuses_splice();
-                        return Err(NotSpliced::Source);
+                        return Err(NotSpliced::Source.into());
                     }
-                    _ => return Err(NotSpliced::Source),
+                    _ => return Err(NotSpliced::Source.into()),
                 },
             }
         }
-        self.payload += usize::try_from(moved).expect("as much as a pipe holds");
-        Ok(moved)
+        Ok(true)
+    }
+
+    /// Moves the next `length` bytes of a stream in, and tells whether there were as many.
+    fn append_stream(
+        &mut self,
+        stream: &Stream,
+        length: usize,
+        patience: &dyn Patience,
+    ) -> Result<bool, Stop> {
+        let mut turn = stream.take_turn(patience).map_err(Stop::Failed)?;
+        let mut moved = 0;
+        while moved < length {
+            match turn.move_into(&mut self.pipe, length - moved).map_err(Stop::Failed)? {
+                Moved::Bytes(more) => {
+                    moved += more;
+                    self.payload += more;
+                }
+                Moved::End => return Ok(false),
+                Moved::PipeFull => return Err(NotSpliced::PipeFull.into()),
+                Moved::Refused => return Err(NotSpliced::Source.into()),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Why a message is not completed.
+enum Stop {
+    Copy(NotSpliced),
+    Failed(io::Error),
+}
+
+impl From<NotSpliced> for Stop {
+    fn from(reason: NotSpliced) -> Self {
+        Self::Copy(reason)
     }
 }
 
 /// Whether it is worth trying.
 fn check(list: &SegmentList) -> Result<(), NotSpliced> {
-    let mut refused = false;
+    let mut obstacle = None;
     for segment in list.segments() {
         match segment {
-            Segment::Extent(extent) => refused |= extent.backing.refuses_splice(),
+            Segment::Extent(extent) if extent.backing.refuses_splice() => {
+                obstacle = Some(NotSpliced::Source);
+            }
+            Segment::Stream { stream, .. } => obstacle = obstacle.or(stream.splice_obstacle()),
+            Segment::Extent(_) => {}
             _ => return Err(NotSpliced::InMemory),
         }
     }
-    if refused {
-        return Err(NotSpliced::Source);
+    if let Some(reason) = obstacle {
+        return Err(reason);
     }
     if list.len() < (list.segments().len() * PAGE_SIZE) as u64 {
         return Err(NotSpliced::Scattered);
@@ -148,12 +295,37 @@ fn check(list: &SegmentList) -> Result<(), NotSpliced> {
     Ok(())
 }
 
-/// The extents; those that continue each other as one.
-fn extents(list: &SegmentList) -> impl Iterator<Item = Extent> {
+/// What a system call takes bytes from.
+#[derive(Debug)]
+enum Source<'l> {
+    Extent(Extent),
+    Stream(&'l Stream, usize),
+}
+
+impl Source<'_> {
+    /// Pages that an extent touches, or a stream's bytes fill if they come in whole ones.
+    fn pages(&self) -> u64 {
+        let page = PAGE_SIZE as u64;
+        match self {
+            Self::Extent(extent) => (extent.offset % page + extent.length).div_ceil(page),
+            Self::Stream(_, length) => length.div_ceil(PAGE_SIZE) as u64,
+        }
+    }
+}
+
+/// The sources; extents that continue each other as one.
+fn sources(list: &SegmentList) -> impl Iterator<Item = Source<'_>> {
     let mut segments = list.segments().iter().peekable();
     std::iter::from_fn(move || {
-        let Segment::Extent(first) = segments.next()? else { return None };
-        let mut extent = first.clone();
+        let mut extent = match segments.next()? {
+            Segment::Extent(first) => first.clone(),
+            Segment::Stream { stream, length } => {
+                // what does not fit memory does not fit a pipe either
+                let length = usize::try_from(*length).unwrap_or(usize::MAX);
+                return Some(Source::Stream(stream, length));
+            }
+            _ => return None,
+        };
         while let Some(Segment::Extent(next)) = segments.peek()
             && Arc::ptr_eq(&next.backing, &extent.backing)
             && next.offset == extent.offset + extent.length
@@ -161,12 +333,6 @@ fn extents(list: &SegmentList) -> impl Iterator<Item = Extent> {
             extent.length += next.length;
             segments.next();
         }
-        Some(extent)
+        Some(Source::Extent(extent))
     })
-}
-
-/// Pages that an extent touches.
-fn pages(extent: &Extent) -> u64 {
-    let page = PAGE_SIZE as u64;
-    (extent.offset % page + extent.length).div_ceil(page)
 }

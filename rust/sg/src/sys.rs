@@ -1,4 +1,6 @@
-//! System calls and memory of this crate: the only file with `unsafe`.
+//! System calls and memory of this crate: the only files with `unsafe`.
+
+pub(crate) mod streams;
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::TryReserveError;

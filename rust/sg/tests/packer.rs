@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fusesg_sg::{
-    Backing, Extent, NotSpliced, PackedList, PagePool, PipePool, Segment, SegmentList,
-    SplicedMessage,
+    Backing, Endless, Extent, LoadError, NotSpliced, PackedList, PagePool, PipePool, Segment,
+    SegmentList, SplicedMessage,
 };
 use proptest::prelude::*;
 
@@ -106,9 +106,18 @@ fn joined(packed: &PackedList<'_>) -> Vec<u8> {
     packed.iovecs(&[]).iter().flat_map(|slice| slice.to_vec()).collect()
 }
 
+/// Moves a list without streams into a pipe.
+fn load(list: &SegmentList, pipes: &Arc<PipePool>) -> Result<SplicedMessage, NotSpliced> {
+    match SplicedMessage::load(list, pipes, HEADER.len(), &Endless) {
+        Ok(message) => Ok(message),
+        Err(LoadError::NotSpliced(unspliced)) => Err(unspliced.reason()),
+        Err(LoadError::Failed(error)) => panic!("{error}"),
+    }
+}
+
 /// Sends the message to a file and returns what arrived.
 fn through_a_pipe(list: &SegmentList, pipes: &Arc<PipePool>) -> Result<Vec<u8>, NotSpliced> {
-    let message = SplicedMessage::load(list, pipes, HEADER.len())?;
+    let mut message = load(list, pipes)?;
     let payload = message.payload();
     let mut file = tempfile::tempfile().unwrap();
     message.send(HEADER, file.as_fd()).unwrap();
@@ -127,7 +136,7 @@ proptest! {
         let pool = PagePool::new(256 * 1024, 4);
         let list = list_of(&pieces);
         let expected = oracle(&pieces);
-        let packed = PackedList::new(&list, &pool).unwrap();
+        let packed = PackedList::new(&list, &pool, &Endless).unwrap();
         prop_assert_eq!(packed.len(), expected.len());
         prop_assert!(packed.failure().is_none());
         prop_assert!(joined(&packed) == expected);
@@ -144,7 +153,7 @@ proptest! {
     ) {
         let pool = PagePool::new(1 << 20, 4);
         let list = list_of(&pieces);
-        let packed = PackedList::new(&list, &pool).unwrap();
+        let packed = PackedList::new(&list, &pool, &Endless).unwrap();
         // never more than one for each extent that does not directly continue its neighbour
         let mut neighbour = None;
         let mut starts = 0;
@@ -196,7 +205,7 @@ fn sixteen_adjacent_extents_are_one_read() {
     let [file, _] = files();
     let list: SegmentList = (0..16).map(|n| extent(&file, n * 4096, 4096)).collect();
     let pool = PagePool::new(1 << 20, 1);
-    let packed = PackedList::new(&list, &pool).unwrap();
+    let packed = PackedList::new(&list, &pool, &Endless).unwrap();
     assert_eq!(packed.reads(), 1);
     assert_eq!(packed.iovecs(HEADER).len(), 2);
 }
@@ -215,7 +224,7 @@ fn an_extent_that_goes_on_behind_other_pieces_is_the_same_read() {
     .into_iter()
     .collect();
     let pool = PagePool::new(1 << 20, 1);
-    let packed = PackedList::new(&list, &pool).unwrap();
+    let packed = PackedList::new(&list, &pool, &Endless).unwrap();
     assert_eq!(packed.reads(), 2);
     let expected: Vec<u8> = (0..5000)
         .map(|n| pattern(0, n))
@@ -233,7 +242,7 @@ fn large_buffers_are_sent_from_where_they_are() {
     let buffers: Vec<Bytes> = (0..4).map(|n| Bytes::from(vec![n; 10_000])).collect();
     let list: SegmentList = buffers.iter().cloned().map(Segment::Buffer).collect();
     let pool = PagePool::new(1 << 20, 1);
-    let packed = PackedList::new(&list, &pool).unwrap();
+    let packed = PackedList::new(&list, &pool, &Endless).unwrap();
     let sent: Vec<_> = packed.iovecs(&[]).iter().map(|slice| slice.as_ptr()).collect();
     assert_eq!(sent, buffers.iter().map(|bytes| bytes.as_ptr()).collect::<Vec<_>>());
     assert_eq!((pool.statistics().hits, pool.statistics().misses), (0, 0));
@@ -245,7 +254,7 @@ fn more_pieces_than_the_kernel_takes_are_copied_into_one() {
         (0..3000_u32).map(|n| Piece::Buffer(vec![u8::try_from(n % 256).unwrap(); 4096])).collect();
     let pool = PagePool::new(1 << 20, 1);
     let list = list_of(&pieces);
-    let packed = PackedList::new(&list, &pool).unwrap();
+    let packed = PackedList::new(&list, &pool, &Endless).unwrap();
     assert!(packed.iovecs(HEADER).len() <= 1024);
     assert!(joined(&packed) == oracle(&pieces));
 }
@@ -260,7 +269,7 @@ fn a_failed_read_ends_the_message_and_is_told() {
             .into_iter()
             .collect();
     let pool = PagePool::new(1 << 20, 1);
-    let packed = PackedList::new(&list, &pool).unwrap();
+    let packed = PackedList::new(&list, &pool, &Endless).unwrap();
     assert_eq!(packed.failure().unwrap().raw_os_error(), Some(libc::EISDIR));
     assert_eq!(joined(&packed), vec![7; 5000]);
 }
@@ -270,7 +279,7 @@ fn what_cannot_be_spliced_says_why() {
     let [file, _] = files();
     let pipes = PipePool::new(1 << 20, 1);
     let refused = |list: &[Segment], pipes: &Arc<PipePool>| {
-        SplicedMessage::load(&list.iter().cloned().collect(), pipes, 16).unwrap_err()
+        load(&list.iter().cloned().collect(), pipes).unwrap_err()
     };
     assert_eq!(refused(&[extent(&file, 0, 9000), Segment::Zeros(1)], &pipes), NotSpliced::InMemory);
     assert_eq!(refused(&[extent(&file, 0, 10), extent(&file, 20, 10)], &pipes), {
@@ -292,7 +301,7 @@ fn a_closed_pool_keeps_no_pipe() {
     let [file, _] = files();
     let list: SegmentList = [extent(&file, 0, 8192)].into_iter().collect();
     let pipes = PipePool::new(1 << 20, 4);
-    let message = SplicedMessage::load(&list, &pipes, 16).unwrap();
+    let mut message = load(&list, &pipes).unwrap();
     through_a_pipe(&list, &pipes).unwrap();
     assert_eq!(pipes.statistics().idle, 1);
     pipes.close();
@@ -307,7 +316,7 @@ fn a_fork_between_loading_and_sending_changes_nothing() {
     let list: SegmentList = [extent(&file, 0, 8192)].into_iter().collect();
     let pipes = PipePool::new(1 << 20, 1);
     for _ in 0..3 {
-        let message = SplicedMessage::load(&list, &pipes, HEADER.len()).unwrap();
+        let mut message = load(&list, &pipes).unwrap();
         // the child has a copy of this process while the header is written
         let (held, release) = std::io::pipe().unwrap();
         // SAFETY: the child makes async-signal-safe calls only.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fusesg_sg::{PAGE_SIZE, PackedList, PagePool, PageRun, Segment, SegmentList, gather};
+use fusesg_sg::{Endless, PAGE_SIZE, PackedList, PagePool, PageRun, Segment, SegmentList, gather};
 use proptest::prelude::*;
 
 fn bytes(length: usize) -> Vec<u8> {
@@ -57,7 +57,7 @@ proptest! {
         let part = list.slice(start, length as u64);
         let expected: Vec<u8> = b"before".iter().chain(&content).chain(&[0; 3]).copied()
             .skip(usize::try_from(start).unwrap()).take(length).collect();
-        let packed = PackedList::new(&part, &buffers).unwrap();
+        let packed = PackedList::new(&part, &buffers, &Endless).unwrap();
         let sent: Vec<u8> = packed.iovecs(&[]).iter().flat_map(|slice| slice.to_vec()).collect();
         prop_assert!(sent == expected);
         let mut gathered = vec![0xAA; expected.len()];
@@ -75,7 +75,7 @@ fn whole_pages_are_sent_from_where_they_are() {
     let run = run(&pages, &content);
     let places: Vec<_> = run.fragments().map(<[u8]>::as_ptr).collect();
     let list: SegmentList = [Segment::Pages(run)].into_iter().collect();
-    let packed = PackedList::new(&list, &buffers).unwrap();
+    let packed = PackedList::new(&list, &buffers, &Endless).unwrap();
     let iovecs = packed.iovecs(&[]);
     assert_eq!(iovecs.len(), 33, "a page each, and the rest");
     for (iovec, place) in iovecs.iter().zip(&places).take(32) {

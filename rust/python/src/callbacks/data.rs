@@ -157,7 +157,9 @@ fn plan<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>, size: u64) ->
                 let problem = "named an extent of a Backing without writable=True";
                 return Err(call.refuse(METHOD, problem));
             }
-            fusesg_sg::Segment::Buffer(_) | fusesg_sg::Segment::Pages(_) => {
+            fusesg_sg::Segment::Buffer(_)
+            | fusesg_sg::Segment::Pages(_)
+            | fusesg_sg::Segment::Stream { .. } => {
                 return Err(call.wrong(METHOD, result, "extents, or Zeros to discard"));
             }
         }

@@ -272,6 +272,7 @@ fn to_python<'py>(py: Python<'py>, segment: &Segment) -> PyResult<Bound<'py, PyA
         }
         Segment::Extent(extent) => Bound::new(py, PyExtent(extent.clone()))?.into_any(),
         Segment::Zeros(length) => Bound::new(py, PyZeros(*length))?.into_any(),
+        Segment::Stream { .. } => unreachable!("no list that Python keeps consumes a stream"),
     })
 }
 
