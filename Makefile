@@ -30,6 +30,10 @@ test: build ## Run the Rust and the Python tests, on real mounts
 	@scripts/environment.sh dev
 	@scripts/test.sh $(ARGS)
 
+.PHONY: loom
+loom: ## Try every order of threads in the models of the core
+	@scripts/loom.sh
+
 .PHONY: lint
 lint: build ## Check format, lints, types, stubs and the shape of the tree
 	@scripts/environment.sh dev

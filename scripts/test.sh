@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# test.sh [PYTEST ARGUMENT...]: the Rust tests, then the Python tests against the
-# installed release wheel. Both always run; the status is the first failure's.
+# test.sh [PYTEST ARGUMENT...]: the Rust tests and the loom models, then the Python tests
+# against the installed release wheel. All always run; the status is the first failure's.
 source "$(dirname "$0")/common.sh"
 
 # Rust tests of the extension crate link libpython, which an interpreter need not have.
@@ -21,6 +21,8 @@ status=0
 
 say 'Rust tests'
 LD_LIBRARY_PATH=$library_path cargo test "${packages[@]}" --locked || status=$?
+
+scripts/loom.sh || status=$((status ? status : $?))
 
 say 'Python tests'
 "$VENV/bin/python" -m pytest "$@" || status=$((status ? status : $?))

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fusesg_sg::{NotSpliced, PAGE_SIZE, PagePool, PipePool, PipeStatistics};
+use fusesg_sg::{NotSpliced, PAGE_SIZE, PagePool, PipePool, PipeStatistics, thread_number};
 
 use crate::MountConfig;
-use crate::in_flight::thread_number;
 
 /// Idle reply buffers that are kept; each takes `max_write` bytes at most.
 const IDLE_BUFFERS: usize = 16;

@@ -9,13 +9,13 @@
 //! from pending, and exactly one of them succeeds. Request numbers are never reused
 //! while a mount lives, so a late attempt can never hit the slot's next request.
 
-use std::cell::Cell;
 use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fusesg_fs::{OperationKind, Unique};
+use fusesg_sg::thread_number;
 
 const SLOTS_PER_CHUNK: usize = 64;
 /// 64 times this many requests are tracked at the same time; more are served untracked.
@@ -253,20 +253,6 @@ impl fmt::Debug for InFlight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.pending()).finish()
     }
-}
-
-/// Small numbers for threads, in order of their first request.
-pub(crate) fn thread_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(1);
-    thread_local! {
-        static NUMBER: Cell<usize> = const { Cell::new(0) };
-    }
-    NUMBER.with(|number| {
-        if number.get() == 0 {
-            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
-        }
-        number.get()
-    })
 }
 
 #[cfg(test)]

@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fusesg_fs::OperationKind;
-use fusesg_sg::PoolStatistics;
+use fusesg_sg::{PoolStatistics, thread_number};
 
 use crate::data_path::DataPathStatistics;
-use crate::in_flight::thread_number;
 
 const SHARDS: usize = 4;
 /// Bucket `i` counts latencies of `[2^i, 2^(i+1))` nanoseconds; the last one all above.

@@ -11,6 +11,7 @@
 //! | [`Segment`]: one piece of data (buffer, pages, extent, zeros, stream) | `segment.rs` |
 //! | [`SegmentList`]: what a READ is answered with | `segment_list.rs` |
 //! | [`PagePool`]: page-aligned, reused buffers | `pool.rs` |
+//! | [`RequestAllocator`]: bounded requests, each with its page vector, and one in reserve | `request.rs` |
 //! | [`PageRun`]: data in owned pages, which the last owner may give away | `page_run.rs` |
 //! | [`PageVector`]: the pages of a request and which bytes of them | `page_vector.rs` |
 //! | [`IovecCursor`]: a caller's iovec into as few requests as fit it | `iovec.rs` |
@@ -25,7 +26,11 @@
 //! # Who owns a page
 //!
 //! ```text
-//! PagePool ──take()──► PooledBuffer ──(reply sent)──► drop ──► back in the pool
+//! RequestAllocator ──allocate(n)──► Request { pages: PageVector }      slot taken
+//!                                      ▲                 │
+//! PagePool ──take(), take_many()──► Page             drop: pages, then the slot
+//!     ▲                                                  │
+//!     └── idle, up to the high-water mark ◄──────────────┘   beyond it: munmap
 //! ```
 //! Pages of a file's cache that lie in a pipe belong to the kernel; this crate only ever
 //! counts how many bytes of them there are.
@@ -44,11 +49,14 @@ mod page_span;
 mod page_vector;
 mod pipe;
 mod pool;
+mod request;
 mod segment;
 mod segment_list;
 mod splice;
 mod stream;
+mod sync;
 mod sys;
+mod thread_number;
 
 pub use backing::Backing;
 pub use completion::{
@@ -63,10 +71,12 @@ pub use page_span::PageSpan;
 pub use page_vector::{INLINE_PAGES, OutOfMemory, PageDescriptor, PageVector};
 pub use pipe::{PipePool, PipeStatistics};
 pub use pool::{PagePool, PoolStatistics, PooledBuffer};
+pub use request::{AllocateError, Request, RequestAllocator, RequestStatistics};
 pub use segment::{Extent, Segment};
 pub use segment_list::SegmentList;
 pub use splice::{LoadError, NotSpliced, SplicedMessage, Unspliced};
 pub use stream::{Endless, Patience, Stream};
+pub use thread_number::thread_number;
 
 /// Bytes in a page of memory, the unit of the kernel's page vectors.
 pub const PAGE_SIZE: usize = 4096;

@@ -97,13 +97,20 @@ pub struct PageVector<T> {
     used: usize,
 }
 
+impl<T> Default for PageVector<T> {
+    /// Without room for a page.
+    fn default() -> Self {
+        Self { pages: SmallVec::new(), descriptors: SmallVec::new(), used: 0 }
+    }
+}
+
 impl<T: Default> PageVector<T> {
     /// Room for `pages` pages, all absent and without bytes.
     ///
     /// # Errors
     /// [`OutOfMemory`] if either array cannot be had; nothing is kept then.
     pub fn new(pages: usize) -> Result<Self, OutOfMemory> {
-        let mut vector = Self { pages: SmallVec::new(), descriptors: SmallVec::new(), used: 0 };
+        let mut vector = Self::default();
         // SmallVec only panics on a length past isize::MAX, after try_reserve has refused it
         vector.pages.try_reserve_exact(pages).map_err(|_| OutOfMemory)?;
         vector.descriptors.try_reserve_exact(pages).map_err(|_| OutOfMemory)?;

@@ -2,8 +2,6 @@
 
 pub(crate) mod streams;
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::collections::TryReserveError;
 use std::ffi::c_int;
 use std::io::{self, IoSliceMut};
 use std::ops::{Deref, DerefMut};
@@ -11,7 +9,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 use std::ptr::{self, NonNull};
 
-use crate::{Backing, PAGE_SIZE};
+use crate::{Backing, OutOfMemory, PAGE_SIZE};
 
 /// What [`preadv_full`] came to.
 #[derive(Debug)]
@@ -183,7 +181,8 @@ impl Drop for SharedPage {
     }
 }
 
-/// Zeroed memory that starts on a page boundary.
+/// Zeroed memory that starts on a page boundary and has been touched: using it costs no page
+/// fault. Freed, it goes back to the system at once.
 #[derive(Debug)]
 pub(crate) struct Pages {
     start: NonNull<u8>,
@@ -197,26 +196,23 @@ unsafe impl Sync for Pages {}
 
 impl Pages {
     /// Allocates `length` bytes; out of memory is an error, not an abort.
-    pub(crate) fn allocate(length: usize) -> Result<Self, TryReserveError> {
-        let layout = Self::layout(length);
-        // SAFETY: the layout has a size above zero (`layout` rounds up to a page).
-        let start = unsafe { alloc_zeroed(layout) };
-        match NonNull::new(start) {
-            Some(start) => Ok(Self { start, length }),
-            None => Err(out_of_memory()),
+    pub(crate) fn allocate(length: usize) -> Result<Self, OutOfMemory> {
+        let mapped = Self::mapped(length).ok_or(OutOfMemory)?;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let start = unsafe { libc::mmap(ptr::null_mut(), mapped, protection, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(OutOfMemory);
         }
+        let start = NonNull::new(start.cast()).ok_or(OutOfMemory)?;
+        Ok(Self { start, length })
     }
 
-    fn layout(length: usize) -> Layout {
-        let size = length.max(1).next_multiple_of(PAGE_SIZE);
-        Layout::from_size_align(size, PAGE_SIZE).expect("a buffer size within isize")
+    /// Bytes of whole pages that hold `length` bytes; a mapping has at least one.
+    fn mapped(length: usize) -> Option<usize> {
+        length.max(1).checked_next_multiple_of(PAGE_SIZE)
     }
-}
-
-/// The standard library's own value for "no memory", which cannot be built by hand.
-fn out_of_memory() -> TryReserveError {
-    let mut probe: Vec<u8> = Vec::new();
-    probe.try_reserve(usize::MAX).expect_err("more than the address space")
 }
 
 impl Deref for Pages {
@@ -238,7 +234,8 @@ impl DerefMut for Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        // SAFETY: allocated in `allocate` with this very layout, freed once.
-        unsafe { dealloc(self.start.as_ptr(), Self::layout(self.length)) }
+        let mapped = Self::mapped(self.length).expect("it was mapped");
+        // SAFETY: mapped in `allocate` with this length, unmapped once.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), mapped) };
     }
 }
