@@ -345,6 +345,12 @@ impl<T> Request<T> {
     }
 }
 
+impl<T> AsMut<PageVector<T>> for Request<T> {
+    fn as_mut(&mut self) -> &mut PageVector<T> {
+        &mut self.pages
+    }
+}
+
 impl<T> Drop for Request<T> {
     fn drop(&mut self) {
         self.lease.pages_used += self.pages.len();

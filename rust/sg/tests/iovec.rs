@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use fusesg_oracle as oracle;
 use fusesg_sg::{
-    DirectIo, IovecCursor, PAGE_SIZE, Packing, PageVector, RequestLimits, TooManyBytes, UserMemory,
+    DirectIo, IovecCursor, PAGE_SIZE, Packing, PageVector, Request, RequestAllocator,
+    RequestLimits, TooManyBytes, UserMemory,
 };
 use proptest::prelude::*;
 
@@ -310,13 +311,21 @@ mod transfers {
         let segments: Vec<_> = (0..32).map(|n| (0x10_0000 + n * 0x3000, 4096)).collect();
         let limits = RequestLimits::new(32, 128 * 1024);
         for (packing, expected) in [(Packing::Segment, 32), (Packing::Request, 1)] {
-            let mut requests = 0;
+            let allocator = RequestAllocator::new(1);
             let io = DirectIo::new(cursor(&segments), 0, limits, packing).unwrap();
-            let total = io.transfer(vector, |pages, range| {
-                requests += 1;
-                whole(pages, range)
-            });
-            assert_eq!((total.unwrap(), requests), (131_072, expected));
+            let total = io.transfer(
+                |pages| Ok(allocator.allocate(pages)?),
+                |request: Request<Memory>, range| {
+                    assert_eq!(request.pages.bytes() as u64, range.end - range.start);
+                    Ok(range.end - range.start)
+                },
+            );
+            assert_eq!(total.unwrap(), 131_072);
+            // either way a page is allocated for each that is needed
+            let counted = allocator.statistics();
+            assert_eq!((counted.allocated, counted.outstanding), (expected, 0));
+            assert_eq!((counted.pages_requested, counted.pages_used), (32, 32));
+            assert_eq!(counted.inline, if packing == Packing::Segment { 32 } else { 0 });
         }
     }
 }

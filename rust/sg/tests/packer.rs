@@ -211,6 +211,49 @@ fn sixteen_adjacent_extents_are_one_read() {
 }
 
 #[test]
+fn sixteen_scattered_extents_are_one_message() {
+    let files = files();
+    // backwards, so that none continues another
+    let pieces: Vec<Piece> = (0..16)
+        .map(|n| Piece::Extent { file: 0, offset: (15 - n) * 16_384, length: 8192 })
+        .collect();
+    let list: SegmentList = pieces.iter().map(|piece| piece.segment(&files)).collect();
+    let pool = PagePool::new(1 << 20, 1);
+    let packed = PackedList::new(&list, &pool).unwrap();
+    // each at its own place of the file, all into one run of pages that nobody copies
+    assert_eq!(packed.reads(), 16);
+    assert_eq!(packed.iovecs(HEADER).len(), 2);
+    assert!(packed.contiguous().unwrap() == oracle(&pieces));
+}
+
+#[test]
+fn two_files_that_alternate_are_two_reads() {
+    let files = files();
+    let pieces: Vec<Piece> = (0..16)
+        .map(|n| Piece::Extent { file: n % 2, offset: n as u64 / 2 * 4096, length: 4096 })
+        .collect();
+    let list: SegmentList = pieces.iter().map(|piece| piece.segment(&files)).collect();
+    let pool = PagePool::new(1 << 20, 1);
+    let packed = PackedList::new(&list, &pool).unwrap();
+    assert_eq!(packed.reads(), 2);
+    assert!(packed.contiguous().unwrap() == oracle(&pieces));
+}
+
+#[test]
+fn one_read_fills_no_more_places_than_the_kernel_takes() {
+    let files = files();
+    // one byte of the file between two pieces that stay where they are
+    let pieces: Vec<Piece> = (0..2500_u64)
+        .flat_map(|n| [Piece::Extent { file: 0, offset: n, length: 1 }, Piece::Buffer(vec![7; 8])])
+        .collect();
+    let list: SegmentList = pieces.iter().map(|piece| piece.segment(&files)).collect();
+    let pool = PagePool::new(1 << 20, 1);
+    let packed = PackedList::new(&list, &pool).unwrap();
+    assert_eq!(packed.reads(), 2500_usize.div_ceil(1024));
+    assert!(packed.contiguous().unwrap() == oracle(&pieces));
+}
+
+#[test]
 fn an_extent_that_goes_on_behind_other_pieces_is_the_same_read() {
     let [file, other] = files();
     let list: SegmentList = [
