@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fusesg_sg::{Backing, Extent, PAGE_SIZE, PackedList, PagePool, Segment, SegmentList};
+use fusesg_sg::{Backing, Endless, Extent, PAGE_SIZE, PackedList, PagePool, Segment, SegmentList};
 
 const SEGMENTS: u64 = 16;
 const PAGE: u64 = PAGE_SIZE as u64;
@@ -39,7 +39,7 @@ fn reply(criterion: &mut Criterion) {
     for (name, list) in lists {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                let packed = PackedList::new(&list, &pool).expect("memory");
+                let packed = PackedList::new(&list, &pool, &Endless).expect("memory");
                 packed.iovecs(&HEADER).len()
             });
         });

@@ -219,7 +219,7 @@ fn sixteen_scattered_extents_are_one_message() {
         .collect();
     let list: SegmentList = pieces.iter().map(|piece| piece.segment(&files)).collect();
     let pool = PagePool::new(1 << 20, 1);
-    let packed = PackedList::new(&list, &pool).unwrap();
+    let packed = PackedList::new(&list, &pool, &Endless).unwrap();
     // each at its own place of the file, all into one run of pages that nobody copies
     assert_eq!(packed.reads(), 16);
     assert_eq!(packed.iovecs(HEADER).len(), 2);
@@ -234,7 +234,7 @@ fn two_files_that_alternate_are_two_reads() {
         .collect();
     let list: SegmentList = pieces.iter().map(|piece| piece.segment(&files)).collect();
     let pool = PagePool::new(1 << 20, 1);
-    let packed = PackedList::new(&list, &pool).unwrap();
+    let packed = PackedList::new(&list, &pool, &Endless).unwrap();
     assert_eq!(packed.reads(), 2);
     assert!(packed.contiguous().unwrap() == oracle(&pieces));
 }
@@ -248,7 +248,7 @@ fn one_read_fills_no_more_places_than_the_kernel_takes() {
         .collect();
     let list: SegmentList = pieces.iter().map(|piece| piece.segment(&files)).collect();
     let pool = PagePool::new(1 << 20, 1);
-    let packed = PackedList::new(&list, &pool).unwrap();
+    let packed = PackedList::new(&list, &pool, &Endless).unwrap();
     assert_eq!(packed.reads(), 2500_usize.div_ceil(1024));
     assert!(packed.contiguous().unwrap() == oracle(&pieces));
 }
