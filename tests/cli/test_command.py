@@ -18,9 +18,11 @@ def test_version(fusesg_command):
     assert fusesg_command("--version").stdout == f"fusesg {fusesg.__version__}\n"
 
 
-@pytest.mark.parametrize("command", [None, "mount", "umount", "demo", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["", "mount", "umount", "demo", "doctor", "bench", "bench seeds"]
+)
 def test_help_teaches_by_example(fusesg_command, command):
-    result = fusesg_command(*filter(None, [command, "--help"]))
+    result = fusesg_command(*command.split(), "--help")
     assert result.returncode == 0
     assert re.search(r"(?m)^examples:\n  fusesg ", result.stdout)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import fusesg
 from fusesg.cli._errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    # the only name that argparse gives to what add_subparsers() returns
+    _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
 _PROGRAM = """\
 examples:
@@ -20,6 +23,7 @@ examples:
                                             mount a class of your own
   fusesg umount /mnt
   fusesg doctor                             what this machine allows
+  fusesg bench seeds                        what packing, splicing and moving bring
 
 `fusesg COMMAND --help` has examples of each command.
 """
@@ -77,6 +81,28 @@ examples:
   fusesg doctor
 """
 
+_BENCH = """\
+examples:
+  fusesg bench seeds           a minute of measuring, a table
+  fusesg bench --help
+"""
+
+_BENCH_SEEDS = """\
+Shows each part of the scatter-gather core before and after:
+  packing-mount    32 scattered segments of 4 KiB, a request for each or one request,
+                   through the kernel, against one contiguous segment
+  splice           large buffered reads of a file, copied or spliced
+Every way is checked byte by byte and its requests are counted before it is measured, in
+rounds in which all ways take turns. Client and server run on one CPU, so that waking a
+sleeping CPU is not what is measured; --cpu chooses it.
+
+examples:
+  fusesg bench seeds
+  fusesg bench seeds --plot seeds.svg
+  fusesg bench seeds --json > seeds.json
+  fusesg bench seeds --quick --only packing-mount
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
@@ -114,6 +140,10 @@ def _run(options: argparse.Namespace) -> int:
             from fusesg.cli import demo
 
             return demo.run(quick=options.quick)
+        case "bench":
+            from fusesg.cli import bench
+
+            return bench.run(options)
         case _:
             from fusesg.cli import _doctor
 
@@ -133,8 +163,10 @@ def _parser() -> argparse.ArgumentParser:
         dest="command", required=True, metavar="COMMAND", title="commands"
     )
 
-    def command(name: str, summary: str, epilog: str) -> argparse.ArgumentParser:
-        return commands.add_parser(
+    def command(
+        name: str, summary: str, epilog: str, among: _Commands = commands
+    ) -> argparse.ArgumentParser:
+        return among.add_parser(
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
@@ -188,4 +220,23 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--quick", action="store_true", help="less of everything")
 
     command("doctor", "check what this machine allows", _DOCTOR)
+    bench = command("bench", "measure before and after", _BENCH)
+    kinds = bench.add_subparsers(
+        dest="benchmark", required=True, metavar="BENCHMARK", title="benchmarks"
+    )
+    seeds = command("seeds", "measure what the core does", _BENCH_SEEDS, among=kinds)
+    seeds.add_argument("--plot", metavar="FILE", help="write a chart; .png or .svg")
+    seeds.add_argument(
+        "--json", action="store_true", help="JSON on stdout rather than the table"
+    )
+    seeds.add_argument(
+        "--only",
+        metavar="GROUP",
+        action="append",
+        help="measure this group, see below; may be repeated",
+    )
+    seeds.add_argument(
+        "--cpu", metavar="N", help="the CPU for client and server; none: any"
+    )
+    seeds.add_argument("--quick", action="store_true", help="a trial, no measurement")
     return parser

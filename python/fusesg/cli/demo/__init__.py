@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import signal
 import sys
-import tempfile
 import time
-from typing import TYPE_CHECKING
 
+from fusesg.cli import _workspace
 from fusesg.cli._errors import CommandError
 from fusesg.cli.demo import _archive, _measure, _writable
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
-
-_MEMORY = "/dev/shm"  # noqa: S108 - TemporaryDirectory makes a private one in it
 _SHOWN = 20  # differences; more would hide the verdict
-_SPACE = 1 << 30  # bytes wanted in memory for the temporary files
 
 
 def run(*, quick: bool) -> int:
@@ -37,7 +26,10 @@ def run(*, quick: bool) -> int:
     """
     started = time.monotonic()
     try:
-        with _ended_by_sigterm(), _temporary_directory() as directory:
+        with (
+            _workspace.ended_by_sigterm(),
+            _workspace.temporary_directory("fusesg-demo-") as directory,
+        ):
             print("1. The standard library as a tar, served by examples/tar.py")
             archive = _archive.run(directory, quick=quick)
             print("\n2. A tree copied into writable file systems, and back")
@@ -60,32 +52,3 @@ def run(*, quick: bool) -> int:
         f"{measured.summary}; nothing is left mounted ({seconds:.0f} s)."
     )
     return 0
-
-
-@contextlib.contextmanager
-def _temporary_directory() -> Iterator[str]:
-    """A directory that goes away with all that is in it; in memory where there is room.
-
-    In memory, because the demo is about the way of the bytes, not about a disk.
-    """
-    parent = None
-    with contextlib.suppress(OSError):
-        if shutil.disk_usage(_MEMORY).free >= _SPACE and os.access(_MEMORY, os.W_OK):
-            parent = _MEMORY
-    with tempfile.TemporaryDirectory(prefix="fusesg-demo-", dir=parent) as directory:
-        yield directory
-
-
-@contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does: unmounting and cleaning up."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        del frame
-        sys.exit(128 + number)
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

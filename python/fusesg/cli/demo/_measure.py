@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import hashlib
 import os
+import random
 import statistics
-import subprocess
-import sys
 
 import fusesg
-from fusesg.cli._errors import CommandError
+from fusesg.cli._load import Job, Load
 from fusesg.cli._progress import Progress
-from fusesg.cli.demo import _client
+from fusesg.cli._single_file import NAME, CallbackFile, PlannedFile
 from fusesg.cli.demo._outcome import Outcome
-from fusesg.cli.demo._single_file import NAME, CallbackFile, PlannedFile
 
 _SIZE = 64 << 20
+_SEGMENTS = 32
+_SEGMENT = 4096
+_GROUP = _SEGMENTS * _SEGMENT
+_REPETITIONS = 100
 _LABELS = ("Python callback", "plan", "native Passthrough")
+_OPERATIONS = ("read", "write")
 
-Round = list[dict[str, list[float]]]
+Ways = tuple[Job, Job]
+"""Packed and one by one."""
 
 
 def run(directory: str, *, quick: bool) -> Outcome:
@@ -43,65 +47,59 @@ def run(directory: str, *, quick: bool) -> Outcome:
         PlannedFile(backing),
         fusesg.Passthrough(behind),
     ]
+    rounds = 3 if quick else 15
     with contextlib.ExitStack() as stack:
-        paths = []
-        for index, filesystem in enumerate(filesystems):
-            mountpoint = os.path.join(directory, f"single-{index}")
+        ways: dict[tuple[str, str], Ways] = {}
+        for label, filesystem in zip(_LABELS, filesystems, strict=True):
+            mountpoint = os.path.join(directory, label.replace(" ", "-"))
             os.mkdir(mountpoint)
             stack.enter_context(fusesg.mount(filesystem, mountpoint))
-            paths.append(os.path.join(mountpoint, NAME))
-        rounds, problem = _run_client(paths, rounds=3 if quick else 15, repetitions=100)
-    if problem:
-        return Outcome("", [problem])
-    best = _print_table(rounds)
+            path = os.path.join(mountpoint, NAME)
+            for operation in _OPERATIONS:
+                packed, single = (
+                    Job(path, operation, _SEGMENT, _SEGMENTS, one_call=one_call)
+                    for one_call in (True, False)
+                )
+                ways[label, operation] = packed, single
+        load = stack.enter_context(Load())
+        for label in _LABELS:
+            if problem := _verify(load, ways[label, "read"], ways[label, "write"]):
+                return Outcome("", [f"{label}: {problem}"])
+        progress = stack.enter_context(Progress("Measuring", rounds, "rounds"))
+        samples: dict[Job, list[float]] = {}
+        for _ in range(rounds):
+            # each round has every way once, so that a disturbance meets all alike
+            for job in (job for pair in ways.values() for job in pair):
+                samples.setdefault(job, []).append(load.seconds(job, _REPETITIONS))
+            progress.advance()
+    medians = {job: statistics.median(times) for job, times in samples.items()}
+    best = _print_table(ways, medians)
     return Outcome(f"32 segments in one request are up to {best:.0f}x faster", [])
 
 
-def _run_client(
-    paths: list[str], rounds: int, repetitions: int
-) -> tuple[list[Round], str]:
-    """Each round has every way once, so that a disturbance meets all alike."""
-    request = json.dumps([paths, rounds, repetitions])
-    results: list[Round] = []
-    with (
-        subprocess.Popen(
-            [sys.executable, _client.__file__, request],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as client,
-        Progress("Measuring", rounds, "rounds") as progress,
-    ):
-        assert client.stdout is not None
-        assert client.stderr is not None
-        try:
-            for line in client.stdout:
-                results.append(json.loads(line))
-                progress.advance()
-            problem = client.stderr.read().strip()
-        except BaseException:
-            client.kill()  # else Popen would wait for its end
-            raise
-    if client.returncode != 0 and not problem:
-        raise CommandError(f"the measuring client ended with {client.returncode}")
-    return results, problem
+def _verify(load: Load, reads: Ways, writes: Ways) -> str:
+    """What is written packed must be read packed and one by one, and the reverse."""
+    for seed, (write, read) in enumerate(zip(writes, reversed(reads), strict=True)):
+        expected = random.Random(seed).randbytes(_GROUP)  # noqa: S311
+        load.digest(write, 0, seed)
+        if load.digest(read, 0, seed + 100) != hashlib.sha256(expected).hexdigest():
+            return "what was read is not what was written"
+    return ""
 
 
-def _print_table(rounds: list[Round]) -> float:
+def _print_table(ways: dict[tuple[str, str], Ways], medians: dict[Job, float]) -> float:
     """Prints the medians; the largest speed-up."""
     best = 0.0
     print(f"\n{'':20}{'':7}{'32 requests':>19}{'one request':>19}")
     print(f"{'served by':20}{'':7}{'us':>8}{'MB/s':>11}{'us':>8}{'MB/s':>11}  speed-up")
-    for index, label in enumerate(_LABELS):
-        for operation in _client.OPERATIONS:
-            ways = [each[index][operation] for each in rounds]
-            packed, single = (statistics.median(way) for way in zip(*ways, strict=True))
-            best = max(best, single / packed)
-            rate = [f"{_client.GROUP / us:.0f}" for us in (single, packed)]
-            print(
-                f"{label:20}{operation:7}"
-                f"{single:8.0f}{rate[0]:>11}{packed:8.0f}{rate[1]:>11}"
-                f"{single / packed:9.1f}x"
-            )
-            label = ""  # noqa: PLW2901 - only on the first of its lines
+    for (label, operation), pair in ways.items():
+        packed, single = (medians[job] * 1e6 for job in pair)
+        best = max(best, single / packed)
+        rate = [f"{_GROUP / us:.0f}" for us in (single, packed)]
+        first = label if operation == _OPERATIONS[0] else ""
+        print(
+            f"{first:20}{operation:7}"
+            f"{single:8.0f}{rate[0]:>11}{packed:8.0f}{rate[1]:>11}"
+            f"{single / packed:9.1f}x"
+        )
     return best

@@ -1,0 +1,52 @@
+"""What the project promises of the numbers, and whether they are so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fusesg.cli.bench._rows import Row
+
+_MAX_CONTIGUOUS_RATIO = 1.1
+_MIN_SPEEDUP = 5.0
+
+
+def verdicts(rows: Sequence[Row]) -> list[str]:
+    """A line for each promise that the rows can show.
+
+    Times depend on the machine and on what else runs there, so that a promise about
+    them is told, not enforced; wrong counts are `Row.problems`.
+    """
+    lines = []
+    packing = [row for row in rows if row.group == "packing-mount"]
+    if packing:
+        ratios = [row.contiguous_ratio or 0.0 for row in packing]
+        speedups = [row.speedup for row in packing]
+        kept = max(ratios) <= _MAX_CONTIGUOUS_RATIO
+        lines.append(
+            f"packed 32 x 4 KiB through a mount cost {_range(ratios)} times one "
+            f"contiguous 128 KiB; at most {_MAX_CONTIGUOUS_RATIO}: {_word(kept)}"
+        )
+        kept = min(speedups) >= _MIN_SPEEDUP
+        lines.append(
+            f"they are {_range(speedups)} times as fast as one by one; "
+            f"at least {_MIN_SPEEDUP:g}: {_word(kept)}"
+        )
+    client = [row for row in rows if row.group == "packing-client"]
+    if client:
+        exact = all(
+            row.requests_after == 1 and row.pages_allocated == row.pages_needed
+            for row in client
+        )
+        lines.append(f"in process 32 requests become 1, of 32 pages: {_word(exact)}")
+    return lines
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.2f} to {max(values):.2f}"
+
+
+def _word(kept: bool) -> str:
+    return "yes" if kept else "NO"

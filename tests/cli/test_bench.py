@@ -1,0 +1,316 @@
+"""`fusesg bench seeds`: what it counts, shows and refuses; never how long it took."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+import fusesg
+from fusesg.cli._errors import CommandError
+from fusesg.cli._load import Job, Load
+from fusesg.cli.bench import _measure
+from fusesg.cli.bench._case import Case, Counts, MountWay, Way
+
+NAMED_FIELDS = {
+    "name": str,
+    "mode": str,
+    "unpacked_s": float,
+    "packed_s": float,
+    "speedup": float,
+    "requests_before": int,
+    "requests_after": int,
+    "pages_allocated": int,
+    "pages_needed": int,
+}
+COMMAND = [sys.executable, "-m", "fusesg", "bench", "seeds"]
+
+
+def seeds(*arguments, **options):
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory, warm):
+    """All of it, briefly: the JSON, what was said on stderr, the chart."""
+    del warm  # skips where nothing can be mounted
+    chart = tmp_path_factory.mktemp("chart") / "seeds.svg"
+    result = seeds("--quick", "--json", "--plot", chart)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout), result.stderr, chart
+
+
+@pytest.fixture
+def rows(measured):
+    return measured[0]["rows"]
+
+
+def of_group(rows, group):
+    found = [row for row in rows if row["group"] == group]
+    assert found, f"no rows of {group}"
+    return found
+
+
+class TestRows:
+    def test_named_fields(self, rows):
+        for row in rows:
+            for field, kind in NAMED_FIELDS.items():
+                assert type(row[field]) is kind, (row["name"], field)
+            assert row["unpacked_s"] > 0
+            assert row["packed_s"] > 0
+            assert row["speedup"] == pytest.approx(row["unpacked_s"] / row["packed_s"])
+            assert row["problems"] == []
+
+    def test_name_and_mode_tell_rows_apart(self, rows):
+        keys = [(row["name"], row["mode"]) for row in rows]
+        assert len(set(keys)) == len(keys)
+
+    def test_packing_through_a_mount(self, rows):
+        found = of_group(rows, "packing-mount")
+        assert {row["name"] for row in found} == {
+            f"{operation} 32x4K, {served_by}"
+            for operation in ("readv", "writev")
+            for served_by in ("native", "plan", "callback")
+        }
+        for row in found:
+            assert (row["requests_before"], row["requests_after"]) == (32, 1)
+            assert (row["bytes"], row["pages_needed"]) == (131072, 32)
+            assert row["contiguous_ratio"] == pytest.approx(
+                row["packed_s"] / row["contiguous_s"]
+            )
+
+    def test_splice(self, rows):
+        names = [row["name"] for row in of_group(rows, "splice")]
+        assert names == ["read 128K, spliced", "read 1024K, spliced"]
+        for row in of_group(rows, "splice"):
+            assert row["requests_before"] == row["requests_after"]
+            assert row["pages_needed"] * 4096 == row["bytes"]
+
+
+class TestOutput:
+    def test_progress_does_not_spoil_the_json(self, measured):
+        _, errors, _ = measured
+        assert "Checking the bytes: " in errors
+        assert "Measuring: " in errors
+
+    def test_json_says_where(self, measured):
+        machine = measured[0]["machine"]
+        assert machine["fusesg"] == fusesg.__version__
+        assert machine["kernel"] == os.uname().release
+
+    def test_svg(self, measured):
+        result, _, chart = measured
+        root = ET.fromstring(chart.read_text())
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        text = "\n".join(root.itertext())
+        for row in of_group(result["rows"], "packing-mount"):
+            assert row["name"] in text
+
+    @pytest.mark.usefixtures("leaves_nothing")
+    def test_png_and_table(self, tmp_path):
+        chart = tmp_path / "seeds.PNG"
+        result = seeds("--quick", "--only", "packing-mount", "--plot", chart)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert chart.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+        (line,) = (
+            line
+            for line in result.stdout.splitlines()
+            if line.startswith("  readv 32x4K, native")
+        )
+        assert "one by one -> packed" in line
+        assert "32 -> 1" in line
+        assert "client and server on CPU" in result.stdout
+        assert "splice" not in result.stdout
+
+
+class TestRefused:
+    @pytest.mark.parametrize("name", ["seeds", "seeds.pdf", "png"])
+    def test_suffix(self, name, tmp_path):
+        result = seeds("--plot", tmp_path / name)
+        assert result.returncode == 1
+        assert result.stdout == ""
+        assert "the name must end in .png or .svg" in result.stderr
+
+    def test_chart_in_no_directory(self, tmp_path):
+        result = seeds("--plot", tmp_path / "no" / "seeds.svg")
+        assert result.returncode == 1
+        assert result.stdout == ""
+        assert "cannot be written there" in result.stderr
+
+    def test_no_matplotlib(self, tmp_path):
+        (tmp_path / "matplotlib.py").write_text("raise ImportError('not installed')")
+        environment = {**os.environ, "PYTHONPATH": os.fspath(tmp_path)}
+        result = seeds("--plot", tmp_path / "seeds.svg", env=environment)
+        assert result.returncode == 1
+        assert result.stdout == ""
+        assert "pip install 'fusesg[plot]'" in result.stderr
+
+    def test_group(self):
+        result = seeds("--only", "packing")
+        assert result.returncode == 1
+        assert "--only packing: the groups are packing-mount, " in result.stderr
+
+    @pytest.mark.parametrize("cpu", ["9999", "-1", "first"])
+    def test_cpu(self, cpu):
+        result = seeds("--quick", f"--cpu={cpu}")
+        assert result.returncode == 1
+        assert f"--cpu {cpu}: expected none or a CPU" in result.stderr
+
+    @pytest.mark.requires("root")
+    def test_no_device(self):
+        # a mount namespace of its own, in which /dev has no fuse
+        script = 'mount -t tmpfs none /dev && exec "$@" 2>&1'
+        result = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", script, "sh", *COMMAND, "--quick"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert result.returncode == 1
+        assert "/dev/fuse" in result.stdout
+        assert "Traceback" not in result.stdout
+
+
+class TestEnds:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.usefixtures("leaves_nothing")
+    def test_interrupted_cleans_up(self, number, tmp_path):
+        environment = {**os.environ, "TMPDIR": os.fspath(tmp_path)}
+        with subprocess.Popen(
+            [*COMMAND[:1], "-u", *COMMAND[1:], "--only", "packing-mount"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        ) as bench:
+            assert bench.stdout is not None
+            assert bench.stdout.readline().startswith("Checking the bytes")
+            directories = directories_of(bench.pid)
+            bench.send_signal(number)
+            bench.communicate(timeout=30)
+        assert bench.returncode == (130 if number == signal.SIGINT else 143)
+        assert directories
+        mounts = Path("/proc/self/mounts").read_text()
+        for directory in directories:
+            assert not directory.exists()
+            assert os.fspath(directory) not in mounts
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.usefixtures("leaves_nothing")
+    def test_affinity_is_back(self, run_python):
+        result = run_python(
+            """
+import os
+from fusesg.cli import main
+
+before = os.sched_getaffinity(0)
+assert main(["bench", "seeds", "--quick", "--only", "packing-mount"]) == 0
+assert os.sched_getaffinity(0) == before
+"""
+        )
+        assert result.returncode == 0, result.stderr
+
+
+def directories_of(pid):
+    """The temporary directories in which a process has mounted something."""
+    lines = Path(f"/proc/{pid}/mounts").read_text().splitlines()
+    paths = [Path(line.split()[1]) for line in lines]
+    return {
+        path.parent for path in paths if path.parent.name.startswith("fusesg-bench-")
+    }
+
+
+class TestWays:
+    """A measurement that would be wrong must not look right."""
+
+    @pytest.fixture
+    def file(self, tmp_path):
+        directory = tmp_path / "behind"
+        directory.mkdir()
+        (directory / "file").write_bytes(os.urandom(65536))
+        return directory / "file"
+
+    @pytest.mark.parametrize("operation", ["read", "write"])
+    def test_other_bytes_are_an_error(self, mounted, file, operation):
+        with mounted(fusesg.Passthrough(file.parent)) as mount, Load() as load:
+            path = os.path.join(mount.path, "file")
+            job = Job(path, operation, 4096, 4)
+            good = MountWay("good", load, mount, job, content_of(file))
+            good.check()
+            bad = MountWay("bad", load, mount, job, lambda _, size: bytes(size))
+            with pytest.raises(CommandError, match="bad: the bytes are not"):
+                bad.check()
+
+    def test_each_call_is_counted(self, mounted, file):
+        with mounted(fusesg.Passthrough(file.parent)) as mount, Load() as load:
+            path = os.path.join(mount.path, "file")
+            for job, requests in (
+                (Job(path, "read", 4096, 4), 1),
+                (Job(path, "read", 4096, 4, one_call=False), 4),
+                (Job(path, "write", 4096, 3, one_call=False), 3),
+            ):
+                way = MountWay("way", load, mount, job, content_of(file))
+                assert way.cost().requests == requests
+
+    def test_error_of_the_client(self):
+        with Load() as load, pytest.raises(CommandError, match="No such file"):
+            load.seconds(Job("/does/not/exist", "read", 4096), 1)
+
+    def test_short_read(self, file):
+        with Load() as load, pytest.raises(CommandError, match="moved 65536"):
+            load.seconds(Job(os.fspath(file), "read", 131072, direct=False), 1)
+
+    def test_wrong_count_is_a_problem(self, capsys):
+        case = Case(
+            group="group",
+            name="name",
+            mode="mount",
+            before=Counted("before", requests=4),
+            after=Counted("after", requests=2),
+            bytes=1,
+            pages_needed=1,
+            expected={"requests_before": 4, "requests_after": 1},
+        )
+        (row,) = _measure.measure([case], quick=True, progress=sys.stdout)
+        assert row.problems == ("name (mount): requests_after is 2, not 1",)
+        assert (row.requests_before, row.requests_after) == (4, 2)
+
+
+def content_of(file):
+    def content(offset, size):
+        return file.read_bytes()[offset : offset + size]
+
+    return content
+
+
+class Counted(Way):
+    """A way that takes a known number of requests, and no time."""
+
+    def __init__(self, label, requests):
+        super().__init__(label)
+        self._requests = requests
+        self._done = 0
+
+    def check(self):
+        pass
+
+    def seconds(self, repetitions):
+        self._done += repetitions * self._requests
+        return 1.0
+
+    def counts(self):
+        return Counts(self._done, 0)
