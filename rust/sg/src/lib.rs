@@ -20,6 +20,10 @@
 //! | [`PackedList`]: a segment list into the iovecs of one message, with few reads and copies | `packer.rs` |
 //! | [`gather`]: a segment list into one contiguous buffer | `gather.rs` |
 //! | [`Submission`], [`Completion`]: one I/O in several parts, completed once | `completion.rs` |
+//! | [`copy`](copy()): a segment list into the pages of a request: move, splice or copy | `copier.rs` |
+//! | [`gather_pipes`]: a list of pipes into the pages of a request | `pipe_list.rs` |
+//! | [`Destination`]: the pages of a request as they are filled | `destination.rs` |
+//! | [`Copied`], [`NotMoved`]: what became of the pages, and why | `copied.rs` |
 //! | [`PipePool`]: pipes that are reused when proven empty | `pipe.rs` |
 //! | [`SplicedMessage`]: a header and extents of files into one pipe, without a copy | `splice.rs` |
 //!
@@ -40,6 +44,9 @@
 
 mod backing;
 mod completion;
+mod copied;
+mod copier;
+mod destination;
 mod direct_io;
 mod gather;
 mod iovec;
@@ -48,6 +55,7 @@ mod page_run;
 mod page_span;
 mod page_vector;
 mod pipe;
+mod pipe_list;
 mod pool;
 mod request;
 mod segment;
@@ -62,6 +70,9 @@ pub use backing::Backing;
 pub use completion::{
     Canceller, Completion, CompletionCounters, CompletionStatistics, Direction, Part, Submission,
 };
+pub use copied::{Copied, CopyCounts, CopyStatistics, NotMoved, NotMovedPages};
+pub use copier::{CopyOptions, copy};
+pub use destination::Destination;
 pub use direct_io::{DirectIo, Packing, RequestLimits};
 pub use gather::gather;
 pub use iovec::{IovecCursor, TooManyBytes, UserMemory};
@@ -70,6 +81,7 @@ pub use page_run::{Page, PageRun};
 pub use page_span::PageSpan;
 pub use page_vector::{INLINE_PAGES, OutOfMemory, PageDescriptor, PageVector};
 pub use pipe::{PipePool, PipeStatistics};
+pub use pipe_list::{GatherError, gather_pipes, pipes_of_message};
 pub use pool::{PagePool, PoolStatistics, PooledBuffer};
 pub use request::{AllocateError, Request, RequestAllocator, RequestStatistics};
 pub use segment::{Extent, Segment};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::{OutOfMemory, PAGE_SIZE, PooledBuffer};
+use crate::{NotMoved, OutOfMemory, PAGE_SIZE, PooledBuffer};
 
 /// An owned page: a buffer of a pool whose buffers are [`PAGE_SIZE`] long.
 pub type Page = PooledBuffer;
@@ -16,12 +16,46 @@ pub type Page = PooledBuffer;
 ///  bytes        ├────────────────────┤            start within the first page, length
 /// ```
 /// Clones and slices share the pages they touch. Whoever holds the only run with a page may
-/// exchange it for another, without copying a byte.
+/// exchange it for another: that is how [`copy`](crate::copy()) moves pages.
 #[derive(Clone, Debug)]
 pub struct PageRun {
     pages: SmallVec<[Arc<Page>; 1]>,
     start: usize,
     length: usize,
+}
+
+/// The bytes of a run that are in one page.
+#[derive(Debug)]
+pub(crate) struct PagePiece {
+    /// The page, alive as long as the piece.
+    pub(crate) page: Arc<Page>,
+    /// First byte within the page.
+    pub(crate) offset: usize,
+    /// Number of bytes.
+    pub(crate) length: usize,
+}
+
+impl PagePiece {
+    /// The bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.page[self.offset..self.offset + self.length]
+    }
+
+    /// Whether they are the whole page.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.length == PAGE_SIZE
+    }
+
+    /// Why the page cannot be given away for its bytes from `position` on.
+    pub(crate) fn obstacle(&self, position: usize) -> NotMoved {
+        if self.offset + position > 0 {
+            NotMoved::Misaligned
+        } else if !self.is_whole() {
+            NotMoved::Short
+        } else {
+            NotMoved::Shared
+        }
+    }
 }
 
 impl PageRun {
@@ -74,6 +108,15 @@ impl PageRun {
         self.pages.iter().enumerate().map(move |(index, page)| {
             let (offset, length) = within(index, start, end);
             &page[offset..offset + length]
+        })
+    }
+
+    /// The pages with the bytes in each, for whoever may give them away.
+    pub(crate) fn into_pieces(self) -> impl Iterator<Item = PagePiece> {
+        let (start, end) = (self.start, self.start + self.length);
+        self.pages.into_iter().enumerate().map(move |(index, page)| {
+            let (offset, length) = within(index, start, end);
+            PagePiece { page, offset, length }
         })
     }
 }

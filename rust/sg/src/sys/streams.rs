@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_short};
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
@@ -13,6 +13,34 @@ pub(crate) fn status_flags(fd: BorrowedFd<'_>) -> io::Result<c_int> {
     // SAFETY: takes numbers only.
     let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
     if flags < 0 { Err(io::Error::last_os_error()) } else { Ok(flags) }
+}
+
+/// Which pipe it is: the same for all descriptors of one.
+pub(crate) type PipeIdentity = (libc::dev_t, libc::ino_t);
+
+/// The pipe or FIFO that `fd` reads from; `None` if it is none, or cannot be read through it.
+pub(crate) fn readable_pipe(fd: BorrowedFd<'_>) -> Option<PipeIdentity> {
+    let flags = status_flags(fd).ok()?;
+    if flags & libc::O_PATH != 0 || flags & libc::O_ACCMODE == libc::O_WRONLY {
+        return None;
+    }
+    // SAFETY: all zeros are a value of this plain struct.
+    let mut status: libc::stat64 = unsafe { std::mem::zeroed() };
+    // SAFETY: `status` is writable memory of this type.
+    let result = unsafe { libc::fstat64(fd.as_raw_fd(), &raw mut status) };
+    let is_pipe = result == 0 && status.st_mode & libc::S_IFMT == libc::S_IFIFO;
+    is_pipe.then_some((status.st_dev, status.st_ino))
+}
+
+/// A reference to what a descriptor's number stands for now. EBADF if that is nothing.
+pub(crate) fn reference(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: takes numbers only.
+    let fd = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a new descriptor that nobody else knows.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// An option of a socket that is a number (`SOL_SOCKET`).
@@ -35,14 +63,23 @@ pub(crate) fn socket_option(socket: BorrowedFd<'_>, option: c_int) -> io::Result
 /// Reads what a pipe has now, whether its descriptor would block or not. Nothing yet is
 /// EAGAIN; EOPNOTSUPP where this kind of pipe cannot be asked so.
 pub(crate) fn read_now(pipe: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-    let count = c_int::try_from(buffers.len()).map_err(io::Error::other)?;
+    // a stream has no position but the current one, in either half
+    const CURRENT: libc::c_long = -1;
     // SAFETY: IoSliceMut has the layout of iovec; each entry is exclusively borrowed, writable
     // memory of the length that it names.
     let read = unsafe {
-        let vectors = buffers.as_mut_ptr().cast::<libc::iovec>();
-        libc::preadv2(pipe.as_raw_fd(), vectors, count, -1, libc::RWF_NOWAIT)
+        // by number: the function is newer than the oldest C library that we run on
+        libc::syscall(
+            libc::SYS_preadv2,
+            pipe.as_raw_fd(),
+            buffers.as_mut_ptr().cast::<libc::iovec>(),
+            buffers.len(),
+            CURRENT,
+            CURRENT,
+            libc::RWF_NOWAIT,
+        )
     };
-    transferred(read)
+    transferred(isize::try_from(read).map_err(io::Error::other)?)
 }
 
 /// Receives what a socket has now. Nothing yet is EAGAIN.

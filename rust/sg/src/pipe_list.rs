@@ -1,0 +1,209 @@
+//! An answer that is a list of pipes: what lies in them, into the pages of one request.
+//!
+//! ```text
+//!  pipe A  3000 ──┐   ┌──────── page 0 ────────┐┌──────── page 1 ────────┐┌─── page 2 ───┐
+//!  pipe B  5000 ──┴──►│ A 3000    │ B 1096     ││ B 3904         │ zeros ││ zeros        │
+//! ```
+//! (Kuznetsov 2024, "fs/fuse: enhanced splice support": the reply FUSE_OUT_SPLICES.) There the
+//! kernel takes the buffers out of the pipes itself; here it carries their bytes with one
+//! readv for each pipe. What is different is what can go wrong: all descriptors are looked at
+//! first and the bytes in their pipes counted, so that an error leaves every pipe as it was;
+//! and how many bytes came is told.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, IoSliceMut, Read as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+
+use crate::copier::Copier;
+use crate::destination::Cursor;
+use crate::sys::streams as sys;
+use crate::{Copied, CopyOptions, Destination};
+
+/// Why a list of pipes was not gathered.
+#[derive(Debug)]
+pub enum GatherError {
+    /// Entry number `index` is closed, no pipe, or not open for reading.
+    BadDescriptor {
+        /// Its place in the list.
+        index: usize,
+    },
+    /// A message body that is no array of descriptor numbers.
+    NotDescriptors {
+        /// Its bytes.
+        length: usize,
+    },
+    /// There are more bytes in the pipes than the request takes.
+    TooLong {
+        /// Bytes in the pipes.
+        available: u64,
+        /// Bytes that the request takes.
+        room: u64,
+    },
+    /// There is no memory for the list.
+    OutOfMemory,
+    /// The kernel could not read a pipe or has no descriptor left, or a page of the
+    /// destination is missing.
+    Failed(io::Error),
+}
+
+impl GatherError {
+    /// The errno that a kernel would answer with.
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::BadDescriptor { .. } => libc::EBADF,
+            Self::NotDescriptors { .. } => libc::EINVAL,
+            Self::TooLong { .. } => libc::EMSGSIZE,
+            Self::OutOfMemory => libc::ENOMEM,
+            Self::Failed(error) => error.raw_os_error().unwrap_or(libc::EIO),
+        }
+    }
+}
+
+impl fmt::Display for GatherError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadDescriptor { index } => {
+                write!(f, "entry {index} of the list is no pipe that can be read")
+            }
+            Self::NotDescriptors { length } => {
+                write!(f, "{length} bytes are no list of descriptor numbers")
+            }
+            Self::TooLong { available, room } => {
+                write!(f, "the pipes hold {available} bytes, the request takes {room}")
+            }
+            Self::OutOfMemory => f.write_str("out of memory for the list of pipes"),
+            Self::Failed(error) => write!(f, "reading a pipe: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for GatherError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<GatherError> for io::Error {
+    fn from(error: GatherError) -> Self {
+        Self::from_raw_os_error(error.errno())
+    }
+}
+
+/// The pipes that the body of a FUSE_OUT_SPLICES message names: descriptor numbers of 32 bits
+/// in the byte order of this machine. They are referred to as long as the result lives,
+/// whoever closes them meanwhile.
+///
+/// # Errors
+/// [`NotDescriptors`](GatherError::NotDescriptors), [`BadDescriptor`](GatherError::BadDescriptor)
+/// for a number that is not open, [`OutOfMemory`](GatherError::OutOfMemory).
+pub fn pipes_of_message(body: &[u8]) -> Result<Vec<OwnedFd>, GatherError> {
+    let (numbers, rest) = body.as_chunks::<{ size_of::<RawFd>() }>();
+    if !rest.is_empty() {
+        return Err(GatherError::NotDescriptors { length: body.len() });
+    }
+    let mut pipes = Vec::new();
+    pipes.try_reserve_exact(numbers.len()).map_err(|_| GatherError::OutOfMemory)?;
+    for (index, number) in numbers.iter().enumerate() {
+        let reference = sys::reference(RawFd::from_ne_bytes(*number));
+        pipes.push(reference.map_err(|error| match error.raw_os_error() {
+            Some(libc::EBADF) => GatherError::BadDescriptor { index },
+            _ => GatherError::Failed(error),
+        })?);
+    }
+    Ok(pipes)
+}
+
+/// Takes all that lies in `pipes`, one after another, and puts it into `destination`.
+///
+/// Pipes that are empty add nothing and are not waited for; one that is named twice is empty
+/// the second time. A pipe may hold more than one read from it returns, and whoever waits to
+/// write into it goes on. Bytes that are written meanwhile stay in the pipe. Nobody else
+/// should read from the pipes at the same time: what others take is missing here.
+///
+/// # Errors
+/// See [`GatherError`]. Nothing has been taken from any pipe then, but for a pipe that the
+/// kernel fails to read ([`GatherError::Failed`]).
+pub fn gather_pipes<P: AsFd>(
+    pipes: &[P],
+    destination: Destination<'_, '_>,
+    options: CopyOptions,
+) -> Result<Copied, GatherError> {
+    let cursor = Cursor::new(destination).map_err(GatherError::Failed)?;
+    let sources = look_at(pipes)?;
+    let available = sources.iter().map(|source| source.available as u64).sum();
+    let room = cursor.room();
+    if available > room {
+        return Err(GatherError::TooLong { available, room });
+    }
+    let mut copier = Copier::new(cursor, options);
+    for source in &sources {
+        source.drain(&mut copier).map_err(GatherError::Failed)?;
+    }
+    copier.finish().map_err(GatherError::Failed)
+}
+
+/// A pipe, and how much is to be taken from it.
+#[derive(Debug)]
+struct Source<'p> {
+    pipe: BorrowedFd<'p>,
+    available: usize,
+}
+
+/// Looks at all pipes without changing any.
+fn look_at<P: AsFd>(pipes: &[P]) -> Result<Vec<Source<'_>>, GatherError> {
+    let mut sources = Vec::new();
+    let mut seen = HashSet::new();
+    sources.try_reserve_exact(pipes.len()).map_err(|_| GatherError::OutOfMemory)?;
+    seen.try_reserve(pipes.len()).map_err(|_| GatherError::OutOfMemory)?;
+    for (index, pipe) in pipes.iter().enumerate() {
+        let (pipe, bad) = (pipe.as_fd(), GatherError::BadDescriptor { index });
+        let Some(identity) = sys::readable_pipe(pipe) else { return Err(bad) };
+        let available = sys::bytes_in(pipe).map_err(|_| bad)?;
+        if seen.insert(identity) {
+            sources.push(Source { pipe, available });
+        }
+    }
+    Ok(sources)
+}
+
+impl Source<'_> {
+    fn drain(&self, copier: &mut Copier<'_, '_>) -> io::Result<()> {
+        let mut left = self.available;
+        while left > 0 {
+            let outcome = read_now(self.pipe, &mut copier.slices(left));
+            match outcome {
+                Ok(0) => break,
+                Ok(read) => {
+                    copier.spliced(read);
+                    left -= read;
+                }
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EINTR) => {}
+                    // somebody else has read from it
+                    Some(libc::EAGAIN) => break,
+                    _ => return Err(error),
+                },
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes what lies in a pipe, and wakes who waits to write into it. Nothing is EAGAIN or 0.
+fn read_now(pipe: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    match sys::read_now(pipe, buffers) {
+        // a FIFO, or a kernel before 6.4: ask before a read that might wait
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+            if sys::bytes_in(pipe)? == 0 {
+                return Ok(0);
+            }
+            File::from(pipe.try_clone_to_owned()?).read_vectored(buffers)
+        }
+        other => other,
+    }
+}
