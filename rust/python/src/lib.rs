@@ -11,7 +11,7 @@
 //! | where callbacks run; the GIL, deadlocks with one's own mount | `threads/` |
 //! | operations ↔ method calls | `callbacks/` |
 //! | what callbacks take and return: one file per class | `values/` |
-//! | `Backing`, segments; memory of Python | `data/` |
+//! | `Backing`, segments, streams; memory of Python | `data/` |
 //! | exceptions ↔ errno, names, numbers | `conversions/` |
 //! | `Passthrough` as a base class | `native/` |
 //! | `Mount`, its settings and numbers; unmounting at exit | `mount/` |
@@ -41,6 +41,8 @@ mod _core {
     use crate::data::backing::PyBacking;
     #[pymodule_export]
     use crate::data::segments::{PyExtent, PySegmentList, PyZeros};
+    #[pymodule_export]
+    use crate::data::streams::{PyPipe, PySocket};
     #[pymodule_export]
     use crate::fork::_after_fork_in_child;
     #[pymodule_export]

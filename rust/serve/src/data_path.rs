@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fusesg_sg::{NotSpliced, PAGE_SIZE, PagePool, PipePool, PipeStatistics, thread_number};
+use fusesg_sg::{
+    NotSpliced, PAGE_SIZE, PackedList, PagePool, PipePool, PipeStatistics, SegmentList,
+    SplicedMessage, thread_number,
+};
 
 use crate::MountConfig;
 
@@ -44,8 +47,28 @@ pub struct DataPathStatistics {
     pub not_spliced: Vec<(&'static str, u64)>,
     /// Calls of pread and preadv that answers were planned with.
     pub reads: u64,
+    /// What answers were made of and how.
+    pub moved: Moved,
     /// The pipes.
     pub pipes: PipeStatistics,
+}
+
+/// What answers to READs were made of, and what became of the bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Moved {
+    /// Segments of all lists.
+    pub segments: u64,
+    /// Calls that were planned to have the bytes of files and streams at hand: reads, splices.
+    pub calls: u64,
+    /// Answers with bytes from outside memory.
+    pub messages: u64,
+    /// Places outside memory that bytes came from: extents, of which those that continue
+    /// each other count as one, pipes and sockets.
+    pub sources: u64,
+    /// Bytes that went from files, pipes and sockets to the kernel through a pipe.
+    pub bytes_spliced: u64,
+    /// Bytes that were read or copied into pages of ours.
+    pub bytes_copied: u64,
 }
 
 #[derive(Debug)]
@@ -64,6 +87,12 @@ struct Counters {
     ways: [AtomicU64; WAYS],
     not_spliced: [AtomicU64; NotSpliced::ALL.len()],
     reads: AtomicU64,
+    segments: AtomicU64,
+    calls: AtomicU64,
+    messages: AtomicU64,
+    sources: AtomicU64,
+    bytes_spliced: AtomicU64,
+    bytes_copied: AtomicU64,
 }
 
 impl DataPath {
@@ -86,8 +115,27 @@ impl DataPath {
         self.counters().not_spliced[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn count_reads(&self, reads: usize) {
-        self.counters().reads.fetch_add(reads as u64, Ordering::Relaxed);
+    /// Counts the bytes of `list`, which are at hand: in a pipe or in pages.
+    pub(crate) fn count_spliced(&self, list: &SegmentList, message: &SplicedMessage) {
+        let counters = self.count_list(list, message.sources());
+        add(&counters.bytes_spliced, message.payload());
+    }
+
+    /// As [`count_spliced`](Self::count_spliced).
+    pub(crate) fn count_packed(&self, list: &SegmentList, packed: &PackedList<'_>) {
+        let counters = self.count_list(list, packed.calls());
+        add(&counters.reads, packed.reads());
+        add(&counters.bytes_copied, packed.copied());
+    }
+
+    fn count_list(&self, list: &SegmentList, calls: usize) -> &Counters {
+        let counters = self.counters();
+        let sources = list.sources();
+        add(&counters.segments, list.segments().len());
+        add(&counters.calls, calls);
+        add(&counters.sources, sources);
+        add(&counters.messages, usize::from(sources > 0));
+        counters
     }
 
     fn counters(&self) -> &Counters {
@@ -110,7 +158,19 @@ impl DataPath {
                 .map(|reason| (reason.name(), sum(&|shard| &shard.not_spliced[*reason as usize])))
                 .collect(),
             reads: sum(&|shard| &shard.reads),
+            moved: Moved {
+                segments: sum(&|shard| &shard.segments),
+                calls: sum(&|shard| &shard.calls),
+                messages: sum(&|shard| &shard.messages),
+                sources: sum(&|shard| &shard.sources),
+                bytes_spliced: sum(&|shard| &shard.bytes_spliced),
+                bytes_copied: sum(&|shard| &shard.bytes_copied),
+            },
             pipes: self.pipes.statistics(),
         }
     }
+}
+
+fn add(counter: &AtomicU64, number: usize) {
+    counter.fetch_add(number as u64, Ordering::Relaxed);
 }

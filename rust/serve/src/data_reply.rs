@@ -43,16 +43,27 @@ impl<'l> DataReply<'l> {
     ) -> Result<Self, Errno> {
         if list.len() >= path.splice_threshold {
             match SplicedMessage::load(list, &path.pipes, HEADER, patience) {
-                Ok(message) => return Ok(Self { list, bytes: Bytes::Spliced(message) }),
+                Ok(message) => {
+                    path.count_spliced(list, &message);
+                    return Ok(Self { list, bytes: Bytes::Spliced(message) });
+                }
                 Err(LoadError::NotSpliced(unspliced)) => {
                     path.count_not_spliced(unspliced.reason());
-                    let packed = checked(unspliced.pack(list, &path.pool, patience)?, path)?;
-                    return Ok(Self { list, bytes: Bytes::Packed(packed) });
+                    return Self::packed(list, unspliced.pack(list, &path.pool, patience)?, path);
                 }
                 Err(LoadError::Failed(error)) => return Err(errno(&error)),
             }
         }
-        let packed = checked(PackedList::new(list, &path.pool, patience)?, path)?;
+        Self::packed(list, PackedList::new(list, &path.pool, patience)?, path)
+    }
+
+    fn packed(
+        list: &'l SegmentList,
+        packed: PackedList<'l>,
+        path: &DataPath,
+    ) -> Result<Self, Errno> {
+        let packed = complete(packed)?;
+        path.count_packed(list, &packed);
         Ok(Self { list, bytes: Bytes::Packed(packed) })
     }
 
@@ -107,9 +118,7 @@ fn send_copied<'l>(
         Some(packed) => Ok(packed),
         // what streams gave is gone
         None if list.has_streams() => Err(Errno::EIO),
-        None => PackedList::new(list, &path.pool, &Endless)
-            .map_err(Errno::from)
-            .and_then(|packed| checked(packed, path)),
+        None => PackedList::new(list, &path.pool, &Endless).map_err(Errno::from).and_then(complete),
     };
     let copied = packed.and_then(|packed| {
         let length = packed.len();
@@ -123,12 +132,8 @@ fn send_copied<'l>(
 
 /// A read that fails is answered with its error also where bytes came before it: the kernel
 /// would take a short answer for the end of the file.
-fn checked<'l>(packed: PackedList<'l>, path: &DataPath) -> Result<PackedList<'l>, Errno> {
-    if let Some(error) = packed.failure() {
-        return Err(errno(error));
-    }
-    path.count_reads(packed.reads());
-    Ok(packed)
+fn complete(packed: PackedList<'_>) -> Result<PackedList<'_>, Errno> {
+    packed.failure().map_or(Ok(()), |error| Err(errno(error))).map(|()| packed)
 }
 
 fn errno(error: &io::Error) -> Errno {

@@ -63,7 +63,7 @@ mod watcher;
 
 pub use condvar::Condvar;
 pub use config::MountConfig;
-pub use data_path::DataPathStatistics;
+pub use data_path::{DataPathStatistics, Moved};
 pub use dispatch::{Delivery, Dispatch};
 pub use end::Waited;
 pub use fork::after_fork_in_child;

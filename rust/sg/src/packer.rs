@@ -43,7 +43,7 @@ pub struct PackedList<'l> {
     length: usize,
     failure: Option<io::Error>,
     reads: usize,
-    streams: usize,
+    calls: usize,
 }
 
 impl<'l> PackedList<'l> {
@@ -65,14 +65,16 @@ impl<'l> PackedList<'l> {
         };
         let filled = plan.carry_out(pages.as_deref_mut().unwrap_or_default(), patience);
         let Filled { length, failure } = filled;
-        let (reads, streams) = (plan.runs.len(), plan.streams.len());
-        Ok(Self { parts: plan.parts, pages, length, failure, reads, streams })
+        let (reads, calls) = (plan.runs.len(), plan.calls());
+        Ok(Self { parts: plan.parts, pages, length, failure, reads, calls })
     }
 
-    /// `length` bytes that lie in pages already, put there by `fill`, and `rest` behind them.
+    /// `length` bytes that `calls` system calls moved and `fill` puts into pages, and the
+    /// `rest` behind them.
     pub(crate) fn continued(
         pool: &Arc<PagePool>,
         length: usize,
+        calls: usize,
         rest: &SegmentList,
         patience: &dyn Patience,
         fill: impl FnOnce(&mut [u8]) -> io::Result<()>,
@@ -87,7 +89,7 @@ impl<'l> PackedList<'l> {
             length: length + filled.length,
             failure: filled.failure,
             reads: plan.runs.len(),
-            streams: plan.streams.len(),
+            calls: calls + plan.calls(),
         })
     }
 
@@ -111,9 +113,10 @@ impl<'l> PackedList<'l> {
         self.reads
     }
 
-    /// Segments of streams, each of which is consumed by itself.
-    pub fn streams(&self) -> usize {
-        self.streams
+    /// Calls that it took to have the bytes of files and streams here, if each file was long
+    /// enough and each stream had what it was asked for.
+    pub fn calls(&self) -> usize {
+        self.calls
     }
 
     /// Bytes that were read or copied into pages; the others are sent from where they are.
@@ -333,6 +336,11 @@ impl<'l> Plan<'l> {
             }
         }
         Ok(plan)
+    }
+
+    /// Reads, and streams that are consumed.
+    fn calls(&self) -> usize {
+        self.runs.len() + self.streams.len()
     }
 
     /// Adds what is in memory: by reference if it is worth that, else to what is copied.

@@ -17,6 +17,13 @@ pub struct Extent {
     pub length: u64,
 }
 
+impl Extent {
+    /// Whether it begins where `other` ends, in the same file.
+    pub(crate) fn continues(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.backing, &other.backing) && self.offset == other.offset + other.length
+    }
+}
+
 /// One piece of data, in the place where it is now.
 ///
 /// Segments are immutable and cheap to clone: a clone shares the buffer or the

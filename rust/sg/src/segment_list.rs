@@ -76,6 +76,21 @@ impl SegmentList {
         self.segments.iter().any(|segment| matches!(segment, Segment::Stream { .. }))
     }
 
+    /// Number of places outside memory that the bytes come from: extents, of which those
+    /// that continue their neighbour count as one, and streams.
+    pub fn sources(&self) -> usize {
+        let mut before: Option<&Extent> = None;
+        let mut sources = 0;
+        for segment in &self.segments {
+            let extent = if let Segment::Extent(extent) = segment { Some(extent) } else { None };
+            let continues = extent.zip(before).is_some_and(|(next, last)| next.continues(last));
+            let outside = extent.is_some() || matches!(segment, Segment::Stream { .. });
+            sources += usize::from(outside && !continues);
+            before = extent;
+        }
+        sources
+    }
+
     /// The segments in order; none is empty.
     pub fn segments(&self) -> &[Segment] {
         &self.segments

@@ -175,7 +175,8 @@ impl SplicedMessage {
         self.payload
     }
 
-    /// Extents and streams that it was made of; extents that continue each other are one.
+    /// Extents and streams that it was made of; extents that continue each other are one, and
+    /// one call where each gives all it is asked for.
     pub fn sources(&self) -> usize {
         self.sources
     }
@@ -208,8 +209,10 @@ impl SplicedMessage {
         pool: &Arc<PagePool>,
         patience: &dyn Patience,
     ) -> io::Result<PackedList<'l>> {
-        let Self { mut pipe, header, payload, .. } = self;
-        PackedList::continued(pool, payload, rest, patience, |pages| pipe.take_back(header, pages))
+        let Self { mut pipe, header, payload, sources } = self;
+        PackedList::continued(pool, payload, sources, rest, patience, |pages| {
+            pipe.take_back(header, pages)
+        })
     }
 
     /// Moves one extent in, and tells whether its file was long enough.
@@ -327,8 +330,7 @@ fn sources(list: &SegmentList) -> impl Iterator<Item = Source<'_>> {
             _ => return None,
         };
         while let Some(Segment::Extent(next)) = segments.peek()
-            && Arc::ptr_eq(&next.backing, &extent.backing)
-            && next.offset == extent.offset + extent.length
+            && next.continues(&extent)
         {
             extent.length += next.length;
             segments.next();

@@ -92,7 +92,7 @@ pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result
 }
 
 fn read<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>, size: u32) -> Result<Reply> {
-    match segments::as_segments(result) {
+    match segments::answer(result) {
         Ok(list) if list.len() <= u64::from(size) => Ok(Reply::Data(list)),
         Ok(list) => {
             let length = list.len();

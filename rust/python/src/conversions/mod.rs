@@ -2,10 +2,12 @@
 //!
 //! | concept | file |
 //! |---|---|
+//! | file descriptors, and objects that have one | `descriptors.rs` |
 //! | exceptions ↔ errno | `errors.rs` |
 //! | `str`, `bytes` and paths ↔ names | `names.rs` |
 //! | numbers, times, ranges | `numbers.rs` |
 
+pub(crate) mod descriptors;
 pub(crate) mod errors;
 pub(crate) mod names;
 pub(crate) mod numbers;

@@ -7,13 +7,14 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::sync::Arc;
 
 use fusesg_sg::{Backing, Extent};
-use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
+use pyo3::types::{PyBytes, PyString};
 
+use crate::conversions::descriptors;
 use crate::conversions::errors;
 use crate::conversions::names;
-use crate::conversions::numbers::{MAX_OFFSET, integer, wrong_type};
+use crate::conversions::numbers::{MAX_OFFSET, integer};
 use crate::data::segments::PyExtent;
 use crate::sys;
 
@@ -96,26 +97,14 @@ impl PyBacking {
 
 /// The descriptor number that `source` is or has; `None` for a path.
 fn descriptor(source: &Bound<'_, PyAny>) -> PyResult<Option<RawFd>> {
-    if source.is_instance_of::<PyBool>() {
-        return Err(wrong_type("source", "a path, a file descriptor or a file object", source));
-    }
-    if source.is_instance_of::<PyInt>() {
-        return integer("source", source, 0..=i32::MAX).map(Some);
-    }
     if source.is_instance_of::<PyString>()
         || source.is_instance_of::<PyBytes>()
         || source.hasattr("__fspath__")?
     {
         return Ok(None);
     }
-    if !source.hasattr("fileno")? {
-        return Err(wrong_type("source", "a path, a file descriptor or a file object", source));
-    }
-    let fd = source.call_method0("fileno")?;
-    if !fd.is_instance_of::<PyInt>() {
-        return Err(PyTypeError::new_err("source: fileno() did not return an int"));
-    }
-    integer("source.fileno()", &fd, 0..=i32::MAX).map(Some)
+    let expected = "a path, a file descriptor or a file object";
+    descriptors::descriptor("source", source, expected).map(Some)
 }
 
 /// Opens a path.

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `Backing`: a file that extents point into | `backing.rs` |
 //! | `Extent`, `Zeros`, `SegmentList`; what a read may return | `segments.rs` |
+//! | `Pipe`, `Socket`: what a read may consume | `streams.rs` |
 //! | Python's buffers borrowed, pooled buffers lent to Python | `buffers.rs` |
 
 pub(crate) mod backing;
 pub(crate) mod buffers;
 pub(crate) mod segments;
+pub(crate) mod streams;

@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::conversions::numbers::{MAX_OFFSET, integer, type_name};
 use crate::data::backing::PyBacking;
-use crate::data::buffers;
+use crate::data::{buffers, streams};
 
 /// Lists may hold lists, as deep as this; a list that holds itself is deeper.
 const DEEPEST: usize = 16;
@@ -108,7 +108,7 @@ impl PySegmentList {
         }
         let mut list = SegmentList::new();
         for segment in segments.try_iter()? {
-            append(&mut list, &segment?, 0)?;
+            append(&mut list, &segment?, Use::Kept, 0)?;
         }
         Ok(Self(list))
     }
@@ -145,7 +145,7 @@ impl PySegmentList {
 
     fn __add__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
         let mut list = self.0.clone();
-        append(&mut list, other, 0)?;
+        append(&mut list, other, Use::Kept, 0)?;
         Ok(Self(list))
     }
 
@@ -178,20 +178,43 @@ impl PySegmentList {
     }
 }
 
+/// What becomes of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    /// It answers one read: it may consume streams.
+    Answer,
+    /// It is or goes into something that may be used again.
+    Kept,
+}
+
 /// The segments of anything that `read` may return.
 ///
 /// Buffers are shared, not copied (see [`buffers::share`]).
+pub(crate) fn answer(object: &Bound<'_, PyAny>) -> PyResult<SegmentList> {
+    convert(object, Use::Answer)
+}
+
+/// As [`answer`], without streams.
 pub(crate) fn as_segments(object: &Bound<'_, PyAny>) -> PyResult<SegmentList> {
+    convert(object, Use::Kept)
+}
+
+fn convert(object: &Bound<'_, PyAny>, becomes: Use) -> PyResult<SegmentList> {
     if let Ok(list) = object.cast::<PySegmentList>() {
         return Ok(list.get().0.clone());
     }
     let mut list = SegmentList::new();
-    append(&mut list, object, 0)?;
+    append(&mut list, object, becomes, 0)?;
     Ok(list)
 }
 
 /// Appends one segment, or a list of them `depth` lists deep.
-fn append(list: &mut SegmentList, object: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
+fn append(
+    list: &mut SegmentList,
+    object: &Bound<'_, PyAny>,
+    becomes: Use,
+    depth: usize,
+) -> PyResult<()> {
     // by how often they come: bytes, extents, lists, the rest
     if object.is_exact_instance_of::<PyBytes>() {
         return append_buffer(list, object);
@@ -210,9 +233,15 @@ fn append(list: &mut SegmentList, object: &Bound<'_, PyAny>, depth: usize) -> Py
             return Err(PyValueError::new_err("lists of segments are nested too deeply"));
         }
         for segment in object.try_iter()? {
-            append(list, &segment?, depth + 1)?;
+            append(list, &segment?, becomes, depth + 1)?;
         }
         return Ok(());
+    }
+    if let Some(stream) = streams::as_stream(object) {
+        return match becomes {
+            Use::Answer => push(list, stream),
+            Use::Kept => Err(streams::not_reusable(object)),
+        };
     }
     append_buffer(list, object)
 }
@@ -246,8 +275,8 @@ fn not_data(object: &Bound<'_, PyAny>) -> PyErr {
         ""
     };
     PyTypeError::new_err(format!(
-        "expected data (bytes or another buffer, an Extent, Zeros, a SegmentList, or a list of \
-         these), got {}{hint}",
+        "expected data (bytes or another buffer, an Extent, Zeros, a SegmentList, a Pipe, a \
+         Socket, or a list of these), got {}{hint}",
         type_name(object)
     ))
 }
@@ -259,6 +288,7 @@ fn is_single_segment(object: &Bound<'_, PyAny>) -> bool {
     object.is_instance_of::<PyExtent>()
         || object.is_instance_of::<PyZeros>()
         || object.is_instance_of::<PyString>()
+        || streams::as_stream(object).is_some()
         || pyo3::types::PyMemoryView::from(object).is_ok()
 }
 

@@ -165,10 +165,15 @@ impl Core {
             };
             (callbacks::call(callback, operation), request)
         });
-        // from here on no Python: another reader may go in
-        drop(place);
+        // from here on no Python: another reader may go in, unless this one may have to wait
+        let place = place.filter(|_| {
+            matches!(&outcome, Ok((Ok(Outcome::Reply(Reply::Data(list))), _)) if list.has_streams())
+        });
         match outcome {
-            Ok((outcome, request)) => self.finish(request, operation, outcome),
+            Ok((outcome, request)) => {
+                self.finish(request, operation, outcome);
+                drop(place);
+            }
             Err(Refused::Ending(request)) => {
                 let _no_one_waits = request.responder.answer(Err(Errno::EIO));
             }

@@ -61,7 +61,13 @@ fn data_path_to_python<'py>(
     packer.set_item("contiguous", statistics.contiguous)?;
     packer.set_item("vectored", statistics.vectored)?;
     packer.set_item("reads", statistics.reads)?;
+    packer.set_item("segments", statistics.moved.segments)?;
+    packer.set_item("calls", statistics.moved.calls)?;
     let copier = PyDict::new(py);
+    copier.set_item("messages", statistics.moved.messages)?;
+    copier.set_item("sources", statistics.moved.sources)?;
+    copier.set_item("bytes_spliced", statistics.moved.bytes_spliced)?;
+    copier.set_item("bytes_copied", statistics.moved.bytes_copied)?;
     copier.set_item("spliced", statistics.spliced)?;
     copier.set_item("not_spliced", not_spliced)?;
     copier.set_item("refused", statistics.refused)?;
