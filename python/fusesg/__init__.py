@@ -30,8 +30,8 @@ fusesg.serve(Hello(), "/mnt/hello")
 - `Filesystem` says which methods there are; `Passthrough` shows a directory, whose
   methods can be overridden one by one.
 - `mount` serves in the background, `serve` in the foreground; `Config` is for both.
-- `Backing`, `Extent`, `Zeros` and `SegmentList` say where bytes are; `read` may return
-  them in place of the bytes.
+- `Backing`, `Extent`, `Zeros`, `SegmentList`, `Pipe` and `Socket` say where bytes are;
+  `read` may return them in place of the bytes.
 """
 
 import sys
@@ -60,9 +60,11 @@ from fusesg._core import (
     Lock,
     NativeHandle,
     Opened,
+    Pipe,
     PollWaiter,
     SegmentList,
     SetAttributes,
+    Socket,
     Zeros,
     __version__,
 )
@@ -92,9 +94,11 @@ __all__ = [
     "NativeHandle",
     "Opened",
     "Passthrough",
+    "Pipe",
     "PollWaiter",
     "SegmentList",
     "SetAttributes",
+    "Socket",
     "Zeros",
     "__version__",
     "mount",

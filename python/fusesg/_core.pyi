@@ -11,7 +11,7 @@ from fusesg._data import Data
 _StrOrBytesPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 # NativeHandle or Opened; a method that overrides may have handles of its own type.
 _Handle: TypeAlias = Any
-# A SegmentList; a method that overrides may return all that `Data` is.
+# A SegmentList; a method that overrides may return all that `Answer` is.
 _Answer: TypeAlias = Any
 
 __version__: Final[str]
@@ -657,6 +657,65 @@ class Zeros:
     def __hash__(self) -> int: ...
 
 @final
+class Pipe:
+    """The next bytes of a pipe or FIFO, for the read that returns it.
+
+    `read` may return it alone or in a list with other data. Its bytes are consumed in
+    the order of the list, as far as nothing before them was short; they are waited for
+    as long as the answer is wanted: until the caller is killed, `request_timeout`
+    passes or the mount ends. What was consumed by then is lost. Where the stream ends
+    early, the answer does.
+
+    Each byte goes to one read: a program's readahead asks for several ranges at the
+    same time and in any order. Open such files with `Opened(direct_io=True)`, or take
+    care which read gets which pipe.
+
+    Args:
+        fd: The read end: a file descriptor or an object with `fileno()`, which is
+            duplicated, so the original may be closed; whether it blocks makes no
+            difference. What a Python file object has in its buffer is not seen.
+        length: Number of bytes.
+
+    Raises:
+        OSError: The descriptor is not open.
+        ValueError: It is no pipe or its write end, or no file is as long as `length`.
+        TypeError: `fd` or `length` is something else.
+    """
+
+    def __new__(cls, fd: int | _HasFileno, length: SupportsIndex) -> Self: ...
+    @property
+    def length(self) -> int:
+        """Number of bytes."""
+    def __len__(self) -> int: ...
+
+@final
+class Socket:
+    """The next bytes of a stream socket, for the read that returns it.
+
+    All that is said about `Pipe` is true of it as well.
+
+    Large answers reach the kernel without a copy from sockets of the family AF_UNIX,
+    and from others if they do not block (`sock.setblocking(False)`).
+
+    Args:
+        sock: A connected socket of type SOCK_STREAM: a file descriptor or an object
+            with `fileno()`, which is duplicated, so the original may be closed.
+        length: Number of bytes.
+
+    Raises:
+        OSError: The descriptor is not open.
+        ValueError: It is no socket, one for datagrams, or one that listens; or no file
+            is as long as `length`.
+        TypeError: `sock` or `length` is something else.
+    """
+
+    def __new__(cls, sock: int | _HasFileno, length: SupportsIndex) -> Self: ...
+    @property
+    def length(self) -> int:
+        """Number of bytes."""
+    def __len__(self) -> int: ...
+
+@final
 class SegmentList:
     """Pieces of data one after another: the field's scatter-gather list.
 
@@ -671,7 +730,8 @@ class SegmentList:
         segments: Extents, zeros, buffers, and lists of these.
 
     Raises:
-        TypeError: Something is no data.
+        TypeError: Something is no data that can be read again; a `Pipe` or `Socket` can
+            only be returned from `read`, alone or in a list.
         ValueError: The total is longer than any file.
     """
 

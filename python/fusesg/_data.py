@@ -1,4 +1,4 @@
-"""What `Filesystem.read` may return."""
+"""What `Filesystem.read` may return, and what a `SegmentList` is made of."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from fusesg._core import Extent, SegmentList, Zeros
+    from fusesg._core import Extent, Pipe, SegmentList, Socket, Zeros
 
 Segment: TypeAlias = "Buffer | Extent | Zeros"
 """One piece of data: bytes in memory, a range of a file, or zeros."""
 
 Data: TypeAlias = "Segment | SegmentList | Sequence[Segment | SegmentList]"
+"""Data that can be read many times: one piece, or several in order."""
+
+Stream: TypeAlias = "Pipe | Socket"
+"""Data that is consumed by the read it answers."""
+
+Answer: TypeAlias = "Data | Stream | Sequence[Segment | SegmentList | Stream]"
 """What answers a read: one piece, or several in order."""

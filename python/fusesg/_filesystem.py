@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         PollWaiter,
         SetAttributes,
     )
-    from fusesg._data import Data
+    from fusesg._data import Answer, Data
 
 
 class Filesystem:
@@ -341,7 +341,7 @@ class Filesystem:
 
     def read(
         self, inode: int, handle: Any, offset: int, size: int, ctx: Context
-    ) -> Data:
+    ) -> Answer:
         """Reads from a file.
 
         What is returned is a plan: Rust fetches the bytes of extents after the
@@ -354,8 +354,8 @@ class Filesystem:
             size: Most bytes to return.
 
         Returns:
-            A bytes-like object, a segment, a list of them or a `SegmentList`, of at
-            most `size` bytes; fewer mean end of file.
+            A bytes-like object, a segment, a `SegmentList`, a `Pipe`, a `Socket` or a
+            list of these, of at most `size` bytes; fewer mean end of file.
         """
         raise _absent("read")
 
