@@ -178,16 +178,16 @@ impl Pipe {
         Ok(!sys::streams::has_room(self.writer.as_fd())?)
     }
 
-    /// Takes everything out again, but for the header: what is behind it comes to the start
-    /// of `payload`. Only where all that was moved in is still there.
+    /// Takes everything out again: the header, and the `payload` behind it. Only where they
+    /// are what was moved in, and all of it is still there.
     pub(crate) fn take_back(&mut self, header: usize, payload: &mut [u8]) -> io::Result<()> {
-        if sys::streams::bytes_in(self.reader.as_fd())? != self.content {
+        let whole = header + payload.len();
+        if self.content != whole || sys::streams::bytes_in(self.reader.as_fd())? != whole {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let bytes = self.content - header;
         // all of it is there: nothing waits
         io::copy(&mut (&self.reader).take(header as u64), &mut io::sink())?;
-        (&self.reader).read_exact(&mut payload[..bytes])?;
+        (&self.reader).read_exact(payload)?;
         self.content = 0;
         Ok(())
     }

@@ -209,6 +209,12 @@ impl Turn<'_> {
         let mut was_readable = false;
         loop {
             match pipe.load_stream(self.stream.as_fd(), length) {
+                // urgent data of TCP looks like the end to splice(2); a copy skips it
+                Ok(0)
+                    if self.stream.kind != Kind::Pipe && !sys::has_ended(self.stream.as_fd())? =>
+                {
+                    return Ok(Moved::Refused);
+                }
                 Ok(0) => return Ok(Moved::End),
                 Ok(moved) => {
                     self.wait.ask_if_due()?;
@@ -217,7 +223,7 @@ impl Turn<'_> {
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EINTR) => {}
                     Some(libc::EAGAIN) if pipe.is_full()? => return Ok(Moved::PipeFull),
-                    // such as urgent data of TCP, which only a copy can skip
+                    // urgent data again, or another reader was quicker
                     Some(libc::EAGAIN) if was_readable => return Ok(Moved::Refused),
                     Some(libc::EAGAIN) => was_readable = self.wait.for_bytes_of(self.stream)?,
                     Some(libc::EINVAL) => {

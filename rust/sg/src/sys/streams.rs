@@ -87,13 +87,31 @@ pub(crate) fn receive_now(
     socket: BorrowedFd<'_>,
     buffers: &mut [IoSliceMut<'_>],
 ) -> io::Result<usize> {
+    receive(socket, buffers, libc::MSG_DONTWAIT)
+}
+
+/// Whether a socket has ended: there is nothing more to receive, now and for ever.
+pub(crate) fn has_ended(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;
+    match receive(socket, &mut [IoSliceMut::new(&mut [0])], flags) {
+        Ok(there) => Ok(there == 0),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn receive(
+    socket: BorrowedFd<'_>,
+    buffers: &mut [IoSliceMut<'_>],
+    flags: c_int,
+) -> io::Result<usize> {
     // SAFETY: all zeros is a message without address, data and ancillary data.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = buffers.as_mut_ptr().cast::<libc::iovec>();
     message.msg_iovlen = buffers.len();
     // SAFETY: IoSliceMut has the layout of iovec; each entry is exclusively borrowed, writable
     // memory of the length that it names.
-    let read = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) };
+    let read = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
     transferred(read)
 }
 
