@@ -1,13 +1,14 @@
-//! What all requests of one mount share.
+//! What all requests of one mount or client share.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use fusesg_fs::{Context, Operation};
+use fusesg_fs::{Context, Errno, Operation};
 
 use crate::MountConfig;
+use crate::client::Calls;
 use crate::data_path::DataPath;
-use crate::in_flight::InFlight;
+use crate::in_flight::{InFlight, Pending};
 use crate::kernel_passthrough::KernelPassthrough;
 use crate::metrics::{Metrics, Statistics};
 use crate::notifier::NotificationQueue;
@@ -17,7 +18,8 @@ use crate::sweeper::Wakeup;
 use crate::trace;
 use crate::transport::TransportReply;
 
-/// The state that every request of a mount passes: table, counters, data path, timeouts.
+/// The state that every request of a mount or client passes: table, counters, data path,
+/// timeouts.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) entry_timeout: Duration,
@@ -30,12 +32,24 @@ pub(crate) struct Connection {
     pub(crate) own_reply: OwnReply,
     pub(crate) passthrough: KernelPassthrough,
     pub(crate) notifications: Arc<NotificationQueue>,
+    /// The calls of the in-process client; a mount has none.
+    pub(crate) calls: Option<Calls>,
     trace: bool,
 }
 
 impl Connection {
+    /// Of a mount.
     pub(crate) fn new(config: &MountConfig, own_reply: OwnReply) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self::with(config, own_reply, None))
+    }
+
+    /// Of a client: there is no device.
+    pub(crate) fn in_process(config: &MountConfig) -> Arc<Self> {
+        Arc::new(Self::with(config, OwnReply::without_device(), Some(Calls::default())))
+    }
+
+    fn with(config: &MountConfig, own_reply: OwnReply, calls: Option<Calls>) -> Self {
+        Self {
             entry_timeout: config.entry_timeout,
             attribute_timeout: config.attribute_timeout,
             negative_timeout: config.negative_timeout,
@@ -46,8 +60,14 @@ impl Connection {
             own_reply,
             passthrough: KernelPassthrough::default(),
             notifications: Arc::new(NotificationQueue::default()),
+            calls,
             trace: config.trace,
-        })
+        }
+    }
+
+    /// Whether whoever makes the requests is still there.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.calls.is_some() || self.own_reply.is_connected()
     }
 
     /// Enters a request; the responder leaves it.
@@ -72,6 +92,19 @@ impl Connection {
             trace,
             reply,
         )
+    }
+
+    /// Answers a request in its callback's place, if the callback is not quicker.
+    pub(crate) fn answer_for(&self, request: &Pending, errno: Errno) -> bool {
+        if !self.in_flight.cancel(request.ticket, request.unique) {
+            return false;
+        }
+        if let Some(calls) = &self.calls {
+            calls.error(request.unique, errno);
+        } else if let Err(error) = self.own_reply.error(request.unique, errno) {
+            log::warn!("request {} could not be answered {errno}: {error}", request.unique);
+        }
+        true
     }
 
     /// The mount's numbers.

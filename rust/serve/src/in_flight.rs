@@ -129,6 +129,12 @@ impl InFlight {
         ticket.index.is_some() && self.move_on(ticket, unique, CANCELLED)
     }
 
+    /// Takes the right to answer a request that its caller does not want to wait for.
+    pub(crate) fn interrupt(&self, unique: Unique) -> bool {
+        let request = self.pending().find(|request| request.unique == unique);
+        request.is_some_and(|request| self.cancel(request.ticket, unique))
+    }
+
     fn move_on(&self, ticket: Ticket, unique: Unique, phase: u64) -> bool {
         self.slot(ticket).is_none_or(|slot| {
             slot.state

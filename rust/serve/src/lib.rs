@@ -16,6 +16,7 @@
 //! | what an operation passes on its way in; answers to those that are not implemented | `served.rs`, `absent.rs` |
 //! | the way back of an answer, on any transport | `transport.rs` |
 //! | `/dev/fuse` through fuser, capabilities | `fuser_transport/` |
+//! | [`Client`]: the kernel's part played in this process | `client/` |
 //! | the bytes of a READ reply; what these share | `data_reply.rs`, `data_path.rs` |
 //! | messages of our own, past fuser | `own_reply.rs` |
 //! | what all requests of a mount share | `connection.rs` |
@@ -35,6 +36,7 @@
 
 mod absent;
 mod caller;
+mod client;
 mod condvar;
 mod config;
 mod connection;
@@ -61,6 +63,7 @@ mod trace;
 mod transport;
 mod watcher;
 
+pub use client::{Client, ClientConfig, ClientEntry, ClientStatistics, Interrupted, PagesRead};
 pub use condvar::Condvar;
 pub use config::MountConfig;
 pub use data_path::{DataPathStatistics, Moved};

@@ -19,7 +19,7 @@ use crate::sys;
 /// Bytes of `struct fuse_out_header`.
 pub(crate) const HEADER: usize = 16;
 
-/// The duplicate, until the session has ended.
+/// The duplicate, until the session has ended; none where no kernel takes part.
 #[derive(Debug)]
 pub(crate) struct OwnReply(RwLock<Option<File>>);
 
@@ -27,6 +27,11 @@ impl OwnReply {
     /// `device` is a duplicate of the session's descriptor.
     pub(crate) fn new(device: OwnedFd) -> Self {
         Self(RwLock::new(Some(File::from(device))))
+    }
+
+    /// Without a descriptor: what is sent goes nowhere.
+    pub(crate) fn without_device() -> Self {
+        Self(RwLock::new(None))
     }
 
     /// Answers a request with an error. A request that the kernel no longer knows counts

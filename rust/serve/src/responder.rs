@@ -95,16 +95,17 @@ impl Responder {
     /// Sends the answer. A reply of a kind that does not answer the operation, or data
     /// longer than asked for, is answered EIO and logged.
     pub fn answer(mut self, result: Result<Reply>) -> Delivery {
-        self.finish(result)
-    }
-
-    fn finish(&mut self, result: Result<Reply>) -> Delivery {
         let Some(transport) = self.reply.take() else { return Delivery::Dropped };
-        match self.check(result) {
-            Ok(Reply::Data(list)) => match transport {
-                TransportReply::Fuser(fuser) => self.send_to_kernel(fuser, &list),
-            },
-            result => self.send(transport, result),
+        match (self.check(result), transport) {
+            (Ok(Reply::Data(list)), TransportReply::Fuser(fuser)) => {
+                self.send_to_kernel(fuser, &list)
+            }
+            (Ok(Reply::Data(list)), TransportReply::Client(client)) => {
+                client.data(DataInHand { list, responder: self });
+                // there is nothing in it that could have to be taken back
+                Delivery::Sent
+            }
+            (result, transport) => self.send(transport, result),
         }
     }
 
@@ -217,13 +218,40 @@ struct WhileWanted<'r>(&'r Responder);
 impl Patience for WhileWanted<'_> {
     fn keep_waiting(&self) -> io::Result<()> {
         let Responder { connection, ticket, unique, .. } = self.0;
-        if connection.in_flight.is_cancelled(*ticket, *unique)
-            || !connection.own_reply.is_connected()
-        {
+        if connection.in_flight.is_cancelled(*ticket, *unique) || !connection.is_connected() {
             // seen by nobody: the answer has been given, or there is nobody to give it to
             return Err(io::Error::from_raw_os_error(libc::ECANCELED));
         }
         Ok(())
+    }
+}
+
+/// The answer to a READ on its way to a caller in this process: the request is being served
+/// until the caller has brought the bytes to where it wants them.
+#[derive(Debug)]
+pub(crate) struct DataInHand {
+    list: SegmentList,
+    /// Has given away its reply.
+    responder: Responder,
+}
+
+impl DataInHand {
+    /// Where the bytes are, and how long those of streams are worth waiting for. The list is
+    /// taken, since pages that nobody else has can be moved.
+    pub(crate) fn take(&mut self) -> (SegmentList, impl Patience) {
+        (std::mem::take(&mut self.list), WhileWanted(&self.responder))
+    }
+
+    /// The request is over; tells whether nobody else answered it meanwhile.
+    pub(crate) fn close(self, outcome: &Result<u64>) -> bool {
+        let responder = self.responder;
+        let claimed = responder.claim();
+        let text = responder.trace.as_ref().map(|_| match outcome {
+            Ok(bytes) => format!("{bytes} bytes"),
+            Err(errno) => errno.to_string(),
+        });
+        let failed = !claimed || outcome.is_err();
+        responder.close(claimed, failed, outcome.unwrap_or(0), text) == Delivery::Sent
     }
 }
 
@@ -242,9 +270,9 @@ impl DirectorySink for Responder {
 
 impl Drop for Responder {
     fn drop(&mut self) {
-        if self.reply.is_some() {
+        if let Some(transport) = self.reply.take() {
             log::error!("{} of inode {} was never answered; EIO instead", self.kind, self.inode);
-            let _ = self.finish(Err(Errno::EIO));
+            let _ = self.send(transport, Err(Errno::EIO));
         }
     }
 }

@@ -9,7 +9,9 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use fusesg_fs::{Context, Errno, Inode, Operation, OperationKind, OperationSet, Properties};
+use fusesg_fs::{
+    Context, Errno, Inode, Operation, OperationKind, OperationSet, Properties, Unique,
+};
 
 use crate::connection::Connection;
 use crate::responder::{Responder, Wanted};
@@ -64,6 +66,11 @@ impl Served {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
             log::error!("{kind} panicked: {}", panic_message(&*panic));
         }
+    }
+
+    /// The file system is told that nobody waits for the answer any more.
+    pub(crate) fn cancelled(&self, unique: Unique) {
+        self.dispatch.cancelled(unique);
     }
 
     /// Takes back lookups.

@@ -168,13 +168,10 @@ impl Sweeper {
 
     /// Answers in the callback's place, unless the callback was quicker.
     fn answer(&self, request: &Pending, errno: Errno, counter: &AtomicU64) {
-        if !self.connection.in_flight.cancel(request.ticket, request.unique) {
+        if !self.connection.answer_for(request, errno) {
             return;
         }
         counter.fetch_add(1, Ordering::Relaxed);
-        if let Err(error) = self.connection.own_reply.error(request.unique, errno) {
-            log::warn!("request {} could not be answered {errno}: {error}", request.unique);
-        }
         if let Some(dispatch) = self.dispatch.upgrade() {
             dispatch.cancelled(request.unique);
         }

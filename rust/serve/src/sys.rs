@@ -65,6 +65,33 @@ pub(crate) fn is_connected(device: BorrowedFd<'_>) -> bool {
     answered == 0
 }
 
+/// Number of the calling thread.
+pub(crate) fn thread_id() -> u32 {
+    // SAFETY: always succeeds and touches no memory.
+    let thread = unsafe { libc::gettid() };
+    u32::try_from(thread).unwrap_or(0)
+}
+
+/// Effective user and group of the process.
+pub(crate) fn effective_user_and_group() -> (u32, u32) {
+    // SAFETY: geteuid takes nothing and cannot fail.
+    let user = unsafe { libc::geteuid() };
+    // SAFETY: getegid takes nothing and cannot fail.
+    let group = unsafe { libc::getegid() };
+    (user, group)
+}
+
+/// Supplementary groups of the process.
+pub(crate) fn supplementary_groups() -> Vec<u32> {
+    // SAFETY: with a length of 0 it only counts.
+    let count = unsafe { libc::getgroups(0, ptr::null_mut()) };
+    let mut groups = vec![0; usize::try_from(count).unwrap_or(0)];
+    // SAFETY: the array has `count` entries; more are EINVAL.
+    let count = unsafe { libc::getgroups(count.max(0), groups.as_mut_ptr()) };
+    groups.truncate(usize::try_from(count).unwrap_or(0));
+    groups
+}
+
 /// Real user and group of the process.
 pub(crate) fn user_and_group() -> (u32, u32) {
     // SAFETY: getuid takes nothing and cannot fail.

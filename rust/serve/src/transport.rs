@@ -2,6 +2,7 @@
 
 use fusesg_fs::{DirectoryEntry, Inode, Reply, Result, Unique};
 
+use crate::client::ClientReply;
 use crate::connection::Connection;
 use crate::fuser_transport::FuserReply;
 use crate::own_reply::expecting_failure;
@@ -11,6 +12,8 @@ use crate::own_reply::expecting_failure;
 pub(crate) enum TransportReply {
     /// To the kernel, through fuser.
     Fuser(FuserReply),
+    /// To a caller in this process.
+    Client(ClientReply),
 }
 
 impl TransportReply {
@@ -24,6 +27,7 @@ impl TransportReply {
     ) {
         match self {
             Self::Fuser(reply) => reply.send(connection, unique, inode, result),
+            Self::Client(reply) => reply.send(result),
         }
     }
 
@@ -35,6 +39,7 @@ impl TransportReply {
     ) -> bool {
         match self {
             Self::Fuser(reply) => reply.add_entry(connection, entry),
+            Self::Client(reply) => reply.add_entry(entry),
         }
     }
 
@@ -42,6 +47,8 @@ impl TransportReply {
     pub(crate) fn discard(self) {
         match self {
             Self::Fuser(reply) => expecting_failure(|| reply.discard()),
+            // its caller has the other answer
+            Self::Client(_) => {}
         }
     }
 }

@@ -1,0 +1,99 @@
+//! Settings of one client.
+
+use std::time::Duration;
+
+use fusesg_sg::{PAGE_SIZE, Packing};
+
+use crate::{MountConfig, sys};
+
+/// Settings of one client: whom it acts for, and the limits of the kernel that it plays.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent options")]
+pub struct ClientConfig {
+    /// Pages that one request may have.
+    pub max_pages: usize,
+    /// Largest READ in bytes.
+    pub max_read: u32,
+    /// Largest WRITE in bytes.
+    pub max_write: u32,
+    /// How the segments of a readv or writev share requests.
+    pub packing: Packing,
+    /// Send all requests of one I/O at once, instead of one after another.
+    pub asynchronous: bool,
+    /// Requests of one I/O, and I/Os of [`Client::spawn`](crate::Client::spawn), that are
+    /// carried out at the same time.
+    pub max_background: usize,
+    /// Requests that there may be at the same time; more wait.
+    pub max_requests: usize,
+    /// User on whose behalf requests are made.
+    pub uid: u32,
+    /// The user's group.
+    pub gid: u32,
+    /// The user's further groups.
+    pub groups: Vec<u32>,
+    /// What is taken from the mode of all that is created.
+    pub umask: u32,
+    /// Check permissions by mode and owner, as the kernel does by default.
+    pub default_permissions: bool,
+    /// Refuse everything that changes something.
+    pub read_only: bool,
+    /// Answer ETIMEDOUT to a request older than this.
+    pub request_timeout: Option<Duration>,
+    /// Warn of a request older than this.
+    pub slow_request_warning: Option<Duration>,
+    /// How long requests may take after [`Client::close`](crate::Client::close).
+    pub close_grace: Duration,
+    /// Log every operation and its answer at debug level (target `fusesg::trace`).
+    pub trace: bool,
+}
+
+impl Default for ClientConfig {
+    /// The limits of a current kernel, on behalf of this process.
+    fn default() -> Self {
+        let (uid, gid) = sys::effective_user_and_group();
+        Self {
+            max_pages: 256,
+            max_read: 1 << 20,
+            max_write: 1 << 20,
+            packing: Packing::Request,
+            asynchronous: false,
+            max_background: 64,
+            max_requests: 1024,
+            uid,
+            gid,
+            groups: sys::supplementary_groups(),
+            umask: 0o022,
+            default_permissions: true,
+            read_only: false,
+            request_timeout: None,
+            slow_request_warning: Some(Duration::from_secs(30)),
+            close_grace: Duration::from_secs(1),
+            trace: false,
+        }
+    }
+}
+
+impl ClientConfig {
+    /// With what is out of range brought into it.
+    pub(super) fn within_range(mut self) -> Self {
+        let page = u32::try_from(PAGE_SIZE).expect("pages are small");
+        // the kernel's own bounds
+        self.max_pages = self.max_pages.clamp(1, 65_535);
+        self.max_read = self.max_read.max(page);
+        self.max_write = self.max_write.max(page);
+        self.max_background = self.max_background.max(1);
+        self.max_requests = self.max_requests.max(1);
+        self
+    }
+
+    /// What a connection wants to know, whatever its transport.
+    pub(super) fn connection(&self) -> MountConfig {
+        MountConfig {
+            max_write: self.max_write,
+            request_timeout: self.request_timeout,
+            slow_request_warning: self.slow_request_warning,
+            trace: self.trace,
+            ..MountConfig::new("")
+        }
+    }
+}
