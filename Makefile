@@ -57,6 +57,10 @@ bench: build ## Run the benchmarks once, on the installed build
 	@scripts/environment.sh bench
 	@scripts/bench.sh
 
+.PHONY: fuzz
+fuzz: ## Run the fuzzers, a minute each (ARGS='10 iovec': 10 s, only this one)
+	@scripts/fuzz.sh $(ARGS)
+
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
 	@rm -rf .venv .asv dist target .mypy_cache .pytest_cache .ruff_cache .hypothesis

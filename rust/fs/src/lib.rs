@@ -17,12 +17,15 @@
 //! | [`FileSystem`]: the synchronous trait | `file_system.rs` |
 //! | [`Properties`]: what a file system declares | `properties.rs` |
 //! | [`passthrough`]: a directory of this machine, served natively | `passthrough/` |
+//! | what the fuzzers may call | `fuzzing.rs` |
 
 mod attributes;
 mod context;
 mod directory;
 mod errno;
 mod file_system;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod id;
 mod operation;
 mod operation_kind;

@@ -31,7 +31,8 @@ fn is_no_such_thread(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
 }
 
-fn judge(tid: u32, status: &[u8]) -> Caller {
+/// What the bytes of `/proc/TID/status` say.
+pub(crate) fn judge(tid: u32, status: &[u8]) -> Caller {
     let set = |key| field(status, key).and_then(|hex| u64::from_str_radix(hex, 16).ok());
     let pending = set("SigPnd:").unwrap_or(0) | set("ShdPnd:").unwrap_or(0);
     let ending = ENDING.iter().fold(0_u64, |mask, signal| mask | 1 << (signal - 1));

@@ -28,6 +28,7 @@
 //! | [`Mount`], [`MountConfig`] | `mount.rs`, `config.rs` |
 //! | mount(2), fusermount3, mountinfo, abort | `mounting/` |
 //! | after fork; after `kill -9` | `fork.rs`, `watcher.rs` |
+//! | what the fuzzers may call | `fuzzing.rs` |
 //!
 //! # Log
 //! Targets start with `fusesg`; fuser's start with `fuser`. Records of fuser that report
@@ -46,6 +47,8 @@ mod dispatch;
 mod end;
 mod fork;
 mod fuser_transport;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod in_flight;
 mod kernel_passthrough;
 mod metrics;

@@ -39,12 +39,12 @@ struct Listing {
 }
 
 /// One record of getdents64.
-struct Record<'a> {
-    inode: u64,
-    next_offset: u64,
-    length: usize,
-    kind: u8,
-    name: &'a CStr,
+pub(crate) struct Record<'a> {
+    pub(crate) inode: u64,
+    pub(crate) next_offset: u64,
+    pub(crate) length: usize,
+    pub(crate) kind: u8,
+    pub(crate) name: &'a CStr,
 }
 
 impl DirectoryStream {
@@ -90,7 +90,7 @@ impl Listing {
 }
 
 impl<'a> Record<'a> {
-    fn parse(bytes: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let length = u16::from_ne_bytes(bytes.get(16..18)?.try_into().ok()?).into();
         Some(Self {
             inode: u64::from_ne_bytes(bytes.get(..8)?.try_into().ok()?),

@@ -64,6 +64,9 @@ use inodes::Inodes;
 use magic_links::MagicLinks;
 use open_files::OpenFile;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use directory::Record;
+
 use crate::Inode;
 
 /// How a directory is served.

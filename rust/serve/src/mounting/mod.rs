@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use abort::abort;
 pub use error::MountError;
+#[cfg(feature = "fuzzing")]
+pub(crate) use mountinfo::topmost_of;
 pub(crate) use mountinfo::{MountId, MountInfo, topmost};
 
 use crate::{MountConfig, sys};

@@ -59,7 +59,7 @@ pub(crate) fn topmost(point: &Path) -> io::Result<Option<MountInfo>> {
     Ok(topmost_of(&std::fs::read("/proc/self/mountinfo")?, point))
 }
 
-fn topmost_of(mountinfo: &[u8], point: &Path) -> Option<MountInfo> {
+pub(crate) fn topmost_of(mountinfo: &[u8], point: &Path) -> Option<MountInfo> {
     let here: Vec<_> = mountinfo
         .split(|byte| *byte == b'\n')
         .filter_map(MountInfo::parse)
