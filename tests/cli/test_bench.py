@@ -99,6 +99,21 @@ class TestRows:
             assert row["requests_before"] == row["requests_after"]
             assert row["pages_needed"] * 4096 == row["bytes"]
 
+    def test_pipe_lists(self, rows):
+        sizes = ("4K", "16K", "64K", "256K", "1024K")
+        assert [row["name"] for row in of_group(rows, "pipe-lists")] == [
+            f"read {size}, 4 {kind} vs {before}"
+            for kind, before in (
+                ("pipes", "merged"),
+                ("pipes", "copied"),
+                ("sockets", "copied"),
+            )
+            for size in sizes
+        ]
+        for row in of_group(rows, "pipe-lists"):
+            assert (row["requests_before"], row["requests_after"]) == (1, 1)
+            assert row["pages_needed"] * 4096 == row["bytes"] == row["parameter"]
+
 
 class TestOutput:
     def test_progress_does_not_spoil_the_json(self, measured):

@@ -15,7 +15,7 @@ NAME = "file"
 _INODE = 2
 
 
-class _SingleFile(fusesg.Filesystem):
+class SingleFile(fusesg.Filesystem):
     """One file, backed by the writable file at `path`."""
 
     def __init__(self, path: str) -> None:
@@ -42,7 +42,7 @@ class _SingleFile(fusesg.Filesystem):
         return [fusesg.DirectoryEntry(NAME, _INODE, stat.S_IFREG)]
 
 
-class CallbackFile(_SingleFile):
+class CallbackFile(SingleFile):
     """The bytes pass through Python: pread and pwrite in the callbacks."""
 
     def __init__(self, path: str) -> None:
@@ -70,7 +70,7 @@ class CallbackFile(_SingleFile):
         return os.pwrite(self._fd, data, offset)
 
 
-class PlannedFile(_SingleFile):
+class PlannedFile(SingleFile):
     """Python says where the bytes are; it never has them."""
 
     def read(

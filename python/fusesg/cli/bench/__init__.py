@@ -17,6 +17,7 @@ from fusesg.cli._load import Load
 from fusesg.cli.bench import (
     _measure,
     _packing_mount,
+    _pipe_lists,
     _placement,
     _plot,
     _splice,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from fusesg.cli.bench._group import Group
     from fusesg.cli.bench._rows import Row
 
-_GROUPS = [_packing_mount.GROUP, _splice.GROUP]
+_GROUPS = [_packing_mount.GROUP, _splice.GROUP, _pipe_lists.GROUP]
 """In the order in which they are shown."""
 
 _PREFIX = "fusesg-bench-"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fusesg.cli._load import Job, Load
 
 _SETTLE_SECONDS = 2.0
-_SEED = 5
+SEED = 5
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class MountWay(Way):
     def check(self) -> None:
         """Compares with the file behind; see `Way.check`."""
         job, offset = self._job, 0
-        digest = self._load.digest(job, offset, _SEED)
+        digest = self._load.digest(job, offset, SEED)
         content = self._content(offset, job.size)
         if hashlib.sha256(content).hexdigest() != digest:
             raise CommandError(

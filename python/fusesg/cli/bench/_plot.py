@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from fusesg.cli.bench._rows import Row
 
 _SUFFIXES = (".png", ".svg")
-# Okabe and Ito's colours are told apart by the colour-blind, and these three as greys;
-# hatches and line styles say the same once more, for print
+# Okabe and Ito's colours are told apart by the colour-blind, the first three also as
+# greys; hatches, markers and line styles say the same once more, for print
 _BEFORE, _AFTER, _CONTIGUOUS = "#E69F00", "#0072B2", "#BBBBBB"
-_SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-_MARKERS = ("o", "s", "^", "D")
+_COLOURS = (_BEFORE, _AFTER, "#009E73", "#CC79A7")
+_STYLES = (("-", "o"), ("--", "s"), (":", "^"))
 _ROW_INCHES, _LINES_INCHES, _FRAME_INCHES = 0.55, 3.2, 1.1
 _DPI = 150
 
@@ -112,30 +112,33 @@ def _bars(axes: Axes, rows: Sequence[Row], group: Group) -> None:
 
 
 def _lines(axes: Axes, rows: Sequence[Row], group: Group) -> None:
-    """Time over the parameter: dashed before, solid after; a colour for each series."""
+    """Time over the parameter: a colour for each way, a style for each series."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
     axes.set_title(group.title, loc="left", fontsize="medium", fontweight="bold")
-    series: dict[str, list[Row]] = {}
+    lines: dict[tuple[str, str], dict[int, float]] = {}
     for row in rows:
-        series.setdefault(row.series or "", []).append(row)
-    for index, (name, members) in enumerate(series.items()):
-        colour, marker = _SERIES[index % 4], _MARKERS[index % 4]
-        places = [row.parameter or 0 for row in members]
-        for label, times, line, fill in (
-            (members[0].before, [row.unpacked_s for row in members], "--", "white"),
-            (members[0].after, [row.packed_s for row in members], "-", colour),
-        ):
-            axes.plot(
-                places,
-                [seconds * 1e6 for seconds in times],
-                line,
-                color=colour,
-                marker=marker,
-                markersize=4.5,
-                markerfacecolor=fill,
-                label=f"{name}: {label}",
-            )
+        for way, seconds in ((row.before, row.unpacked_s), (row.after, row.packed_s)):
+            points = lines.setdefault((row.series or "", way), {})
+            points[row.parameter or 0] = seconds * 1e6
+    series = list(dict.fromkeys(name for name, _ in lines))
+    ways = list(dict.fromkeys(way for _, way in lines))
+    for (name, way), points in lines.items():
+        style, marker = _STYLES[series.index(name) % len(_STYLES)]
+        axes.plot(
+            list(points),
+            list(points.values()),
+            linestyle=style,
+            marker=marker,
+            markersize=4.5,
+            color=_COLOURS[ways.index(way) % len(_COLOURS)],
+            label=f"{name}: {way}",
+        )
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
     places = sorted({row.parameter or 0 for row in rows})
     axes.set_xticks(places, [_short(place) for place in places])
     axes.set_xlabel(group.axis)
