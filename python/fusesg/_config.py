@@ -37,6 +37,7 @@ class ConfigOptions(TypedDict, total=False):
     kernel_passthrough: bool
     max_write: int
     splice_threshold: int
+    splice_move: bool
     max_readahead: int | None
     max_background: int
     congestion_threshold: int | None
@@ -179,6 +180,10 @@ class Config:
             files goes through a pipe and is not copied by the server. Default 32768;
             below, setting the pipe up costs more than the copy. A value above
             `max_write` switches it off.
+        splice_move: When it reads ahead, the kernel may take whole pages of such an
+            answer over instead of copying them. A page that it takes leaves the cache
+            of the file it comes from, so that whoever reads that file next, this mount
+            included, waits for the disk: on where nobody does. Off.
         max_readahead: Readahead in bytes. Default None: what the kernel offers.
         max_background: Requests that the kernel may have in flight without a process
             waiting for each (readahead, asynchronous I/O). Default 128; the kernel's
@@ -230,6 +235,7 @@ class Config:
     kernel_passthrough: bool = _flag(default=False)
     max_write: int = _integer(1_044_480, PAGE, 16 << 20, "bytes", step=PAGE)
     splice_threshold: int = _integer(32_768, 0, 2**32 - 1, "bytes")
+    splice_move: bool = _flag(default=False)
     max_readahead: int | None = _integer(None, 0, 2**32 - 1, "bytes")
     max_background: int = _integer(128, 1, 2**16 - 1)
     congestion_threshold: int | None = _integer(None, 1, 2**16 - 1)

@@ -151,7 +151,7 @@ fn splice(list: &SegmentList, expected: &[u8]) {
     };
     assert_eq!(message.payload(), expected.len());
     let mut file: File = tempfile::tempfile().expect("a temporary file");
-    message.send(HEADER, file.as_fd()).expect("a file takes everything");
+    message.send(HEADER, file.as_fd(), false).expect("a file takes everything");
     let mut arrived = Vec::new();
     file.rewind().expect("a file");
     file.read_to_end(&mut arrived).expect("a file");

@@ -42,6 +42,11 @@ pub struct MountConfig {
     /// copy; for smaller ones setting that up costs more than the copy. Above
     /// [`max_write`](Self::max_write) it is never done.
     pub splice_threshold: u32,
+    /// The kernel may take pages of such an answer over instead of copying them. A page that
+    /// it takes leaves the cache of the file that it comes from, and is read from the disk
+    /// again by whoever wants it next. That costs far more than the copies that are saved, so
+    /// it is only for files that are read once, and through this mount.
+    pub splice_move: bool,
     /// Readahead in bytes; the kernel's offer is the upper limit.
     pub max_readahead: Option<u32>,
     /// Requests the kernel may have in flight in the background.
@@ -84,6 +89,7 @@ impl MountConfig {
             // pipe of 1 MiB, the largest an unprivileged process may have
             max_write: 1_044_480,
             splice_threshold: 32 * 1024,
+            splice_move: false,
             max_readahead: None,
             max_background: 128,
             congestion_threshold: None,

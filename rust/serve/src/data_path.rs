@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fusesg_sg::{
-    NotSpliced, PAGE_SIZE, PackedList, PagePool, PipePool, PipeStatistics, SegmentList,
-    SplicedMessage, thread_number,
+    MoveOffer, NotMoved, NotSpliced, PAGE_SIZE, PackedList, PagePool, PipePool, PipeStatistics,
+    SegmentList, SplicedMessage, thread_number,
 };
 
 use crate::MountConfig;
@@ -45,6 +45,10 @@ pub struct DataPathStatistics {
     pub refused: u64,
     /// READs that were long enough for a pipe and why they were copied all the same.
     pub not_spliced: Vec<(&'static str, u64)>,
+    /// Pages that the kernel was offered to take over. Whether it did nobody tells.
+    pub moves_offered: u64,
+    /// Pages of spliced answers that it could not take over and why, as far as is known here.
+    pub not_moved: Vec<(&'static str, u64)>,
     /// Calls of pread and preadv that answers were planned with.
     pub reads: u64,
     /// What answers were made of and how.
@@ -77,6 +81,8 @@ pub(crate) struct DataPath {
     pub(crate) pipes: Arc<PipePool>,
     /// Bytes from which on an answer is worth a pipe.
     pub(crate) splice_threshold: u64,
+    /// Whether the kernel may take pages over.
+    pub(crate) offer_moves: bool,
     counters: [Counters; SHARDS],
 }
 
@@ -86,6 +92,8 @@ pub(crate) struct DataPath {
 struct Counters {
     ways: [AtomicU64; WAYS],
     not_spliced: [AtomicU64; NotSpliced::ALL.len()],
+    moves_offered: AtomicU64,
+    not_moved: [AtomicU64; NotMoved::ALL.len()],
     reads: AtomicU64,
     segments: AtomicU64,
     calls: AtomicU64,
@@ -103,6 +111,7 @@ impl DataPath {
             // the header takes the place of a page
             pipes: PipePool::new(largest + PAGE_SIZE, IDLE_PIPES),
             splice_threshold: config.splice_threshold.into(),
+            offer_moves: config.splice_move,
             counters: Default::default(),
         }
     }
@@ -113,6 +122,22 @@ impl DataPath {
 
     pub(crate) fn count_not_spliced(&self, reason: NotSpliced) {
         self.counters().not_spliced[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts the pages of a spliced message that was sent.
+    pub(crate) fn count_moves(&self, offer: &MoveOffer) {
+        let counters = self.counters();
+        let not_moved = |reason: NotMoved, pages| {
+            counters.not_moved[reason as usize].fetch_add(pages, Ordering::Relaxed)
+        };
+        if self.offer_moves {
+            counters.moves_offered.fetch_add(offer.pages, Ordering::Relaxed);
+            for (reason, pages) in offer.not_moved.iter().filter(|(_, pages)| *pages > 0) {
+                not_moved(reason, pages);
+            }
+        } else {
+            not_moved(NotMoved::NotOffered, offer.pages + offer.not_moved.total());
+        }
     }
 
     /// Counts the bytes of `list`, which are at hand: in a pipe or in pages.
@@ -156,6 +181,11 @@ impl DataPath {
             not_spliced: NotSpliced::ALL
                 .iter()
                 .map(|reason| (reason.name(), sum(&|shard| &shard.not_spliced[*reason as usize])))
+                .collect(),
+            moves_offered: sum(&|shard| &shard.moves_offered),
+            not_moved: NotMoved::ALL
+                .iter()
+                .map(|reason| (reason.name(), sum(&|shard| &shard.not_moved[*reason as usize])))
                 .collect(),
             reads: sum(&|shard| &shard.reads),
             moved: Moved {

@@ -88,7 +88,10 @@ impl<'l> DataReply<'l> {
                 (Way::Vectored, sent.map_err(|error| (error, Some(packed))))
             }
             Bytes::Spliced(mut message) => {
-                let sent = connection.own_reply.spliced(unique, &mut message);
+                let sent = connection.own_reply.spliced(unique, &mut message, path.offer_moves);
+                if sent.is_ok() {
+                    path.count_moves(&message.move_offer());
+                }
                 (Way::Spliced, sent.map_err(|error| (error, message.take_back(&path.pool).ok())))
             }
         };

@@ -53,11 +53,16 @@ impl OwnReply {
         self.with_device(|device| (&mut &*device).write_vectored(&list.iovecs(&header)).map(drop))
     }
 
-    /// Answers a request with what lies in a pipe; as [`error`](Self::error) for an unknown
-    /// request.
-    pub(crate) fn spliced(&self, unique: Unique, message: &mut SplicedMessage) -> io::Result<()> {
+    /// Answers a request with what lies in a pipe, the pages themselves if moves are offered;
+    /// as [`error`](Self::error) for an unknown request.
+    pub(crate) fn spliced(
+        &self,
+        unique: Unique,
+        message: &mut SplicedMessage,
+        offer_moves: bool,
+    ) -> io::Result<()> {
         let header = header(unique, 0, message.payload())?;
-        self.with_device(|device| message.send(&header, device.as_fd()))
+        self.with_device(|device| message.send(&header, device.as_fd(), offer_moves))
     }
 
     fn send(&self, unique: Unique, error: i32, payload: &[u8]) -> io::Result<()> {

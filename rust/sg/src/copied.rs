@@ -73,8 +73,8 @@ impl NotMovedPages {
         self.0.iter().sum()
     }
 
-    pub(crate) fn count(&mut self, reason: NotMoved) {
-        self.0[reason as usize] += 1;
+    pub(crate) fn add(&mut self, reason: NotMoved, pages: u64) {
+        self.0[reason as usize] += pages;
     }
 }
 

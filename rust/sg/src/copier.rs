@@ -197,7 +197,7 @@ impl<'d, 'm> Copier<'d, 'm> {
             let place = self.cursor.place().expect("checked to have room for all data");
             if place.filled == 0 {
                 let reason = self.obstacle(place).unwrap_or_else(|| obstacle(position));
-                self.copied.not_moved.count(reason);
+                self.copied.not_moved.add(reason, 1);
             }
             let step = place.room().min(length - position);
             self.cursor.advance(step);

@@ -26,6 +26,7 @@
 //! | [`Copied`], [`NotMoved`]: what became of the pages, and why | `copied.rs` |
 //! | [`PipePool`]: pipes that are reused when proven empty | `pipe.rs` |
 //! | [`SplicedMessage`]: a header and extents of files into one pipe, without a copy | `splice.rs` |
+//! | [`MoveOffer`]: pages of a message that its device may take over | `move_offer.rs` |
 //!
 //! # Who owns a page
 //!
@@ -50,6 +51,7 @@ mod destination;
 mod direct_io;
 mod gather;
 mod iovec;
+mod move_offer;
 mod packer;
 mod page_run;
 mod page_span;
@@ -76,6 +78,7 @@ pub use destination::Destination;
 pub use direct_io::{DirectIo, Packing, RequestLimits};
 pub use gather::gather;
 pub use iovec::{IovecCursor, TooManyBytes, UserMemory};
+pub use move_offer::MoveOffer;
 pub use packer::PackedList;
 pub use page_run::{Page, PageRun};
 pub use page_span::PageSpan;

@@ -192,10 +192,16 @@ impl Pipe {
         Ok(())
     }
 
-    /// Sends everything as one message that begins with `header`.
-    pub(crate) fn send(&mut self, header: &[u8], device: BorrowedFd<'_>) -> io::Result<()> {
+    /// Sends everything as one message that begins with `header`. The device may take pages
+    /// over if moves are offered.
+    pub(crate) fn send(
+        &mut self,
+        header: &[u8],
+        device: BorrowedFd<'_>,
+        offer_moves: bool,
+    ) -> io::Result<()> {
         self.header[..header.len()].copy_from_slice(header);
-        let moved = sys::splice_to_device(self.reader.as_fd(), device, self.content)?;
+        let moved = sys::splice_to_device(self.reader.as_fd(), device, self.content, offer_moves)?;
         self.content -= moved;
         if self.content == 0 { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::pipe::PooledPipe;
 use crate::stream::{Endless, Moved, Patience, Stream};
-use crate::{Extent, PAGE_SIZE, PackedList, PagePool, PipePool, Segment, SegmentList};
+use crate::{Extent, MoveOffer, PAGE_SIZE, PackedList, PagePool, PipePool, Segment, SegmentList};
 
 /// A message that lies in a pipe, but for the bytes of its header.
 #[derive(Debug)]
@@ -30,6 +30,7 @@ pub struct SplicedMessage {
     header: usize,
     payload: usize,
     sources: usize,
+    offer: MoveOffer,
 }
 
 /// Why there is no [`SplicedMessage`].
@@ -46,7 +47,7 @@ pub enum LoadError {
 pub struct Unspliced {
     reason: NotSpliced,
     /// The message as far as it came.
-    begun: Option<SplicedMessage>,
+    begun: Option<Box<SplicedMessage>>,
 }
 
 /// Why a list cannot be sent through a pipe. It can be sent by copying.
@@ -150,7 +151,8 @@ impl SplicedMessage {
             return Err(NotSpliced::TooLong.into());
         }
         pipe.lend_header(header).map_err(|_| NotSpliced::NoPipe)?;
-        let mut message = Self { pipe, header, payload: 0, sources: 0 };
+        let offer = MoveOffer::default();
+        let mut message = Self { pipe, header, payload: 0, sources: 0, offer };
         for source in sources(list) {
             message.sources += 1;
             let whole = match &source {
@@ -161,7 +163,7 @@ impl SplicedMessage {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(Stop::Copy(reason)) => {
-                    let begun = Some(message);
+                    let begun = Some(Box::new(message));
                     return Err(LoadError::NotSpliced(Unspliced { reason, begun }));
                 }
                 Err(Stop::Failed(error)) => return Err(LoadError::Failed(error)),
@@ -181,17 +183,29 @@ impl SplicedMessage {
         self.sources
     }
 
-    /// Sends the message to `device`, which takes it whole or fails. Whatever a failure leaves
-    /// in the pipe goes away with it, unless it is [taken back](Self::take_back).
+    /// Its pages that the device may take over, if it is asked to.
+    pub fn move_offer(&self) -> MoveOffer {
+        self.offer
+    }
+
+    /// Sends the message to `device`, which takes it whole or fails. With `offer_moves` it may
+    /// take pages over instead of copying them; what was a page of a file's cache then is one
+    /// no longer. Whatever a failure leaves in the pipe goes away with it, unless it is
+    /// [taken back](Self::take_back).
     ///
     /// # Errors
     /// Those of splice(2). A message that was sent, or taken in part, cannot be sent again.
     ///
     /// # Panics
     /// If `header` does not have the length that was announced.
-    pub fn send(&mut self, header: &[u8], device: BorrowedFd<'_>) -> io::Result<()> {
+    pub fn send(
+        &mut self,
+        header: &[u8],
+        device: BorrowedFd<'_>,
+        offer_moves: bool,
+    ) -> io::Result<()> {
         assert_eq!(header.len(), self.header, "the kernel was shown this much memory");
-        self.pipe.send(header, device)
+        self.pipe.send(header, device, offer_moves)
     }
 
     /// The payload of a message that could not be sent, in pages.
@@ -209,7 +223,7 @@ impl SplicedMessage {
         pool: &Arc<PagePool>,
         patience: &dyn Patience,
     ) -> io::Result<PackedList<'l>> {
-        let Self { mut pipe, header, payload, sources } = self;
+        let Self { mut pipe, header, payload, sources, offer: _ } = self;
         PackedList::continued(pool, payload, sources, rest, patience, |pages| {
             pipe.take_back(header, pages)
         })
@@ -223,6 +237,7 @@ impl SplicedMessage {
             match self.pipe.load(&extent.backing, extent.offset + moved, length) {
                 Ok(0) => return Ok(false),
                 Ok(more) => {
+                    self.offer.add(self.payload as u64, extent.offset + moved, more as u64);
                     moved += more as u64;
                     self.payload += more;
                 }
@@ -252,6 +267,13 @@ impl SplicedMessage {
         while moved < length {
             match turn.move_into(&mut self.pipe, length - moved).map_err(Stop::Failed)? {
                 Moved::Bytes(more) => {
+                    let position = self.payload as u64;
+                    if stream.has_pages() {
+                        // at best: what lies in the pipe nobody tells
+                        self.offer.add(position, 0, more as u64);
+                    } else {
+                        self.offer.add_unstealable(position, more as u64);
+                    }
                     moved += more;
                     self.payload += more;
                 }

@@ -114,6 +114,11 @@ impl Stream {
         }
     }
 
+    /// Whether its bytes come in pages, which somebody may take over.
+    pub(crate) fn has_pages(&self) -> bool {
+        self.kind == Kind::Pipe
+    }
+
     /// Why its bytes cannot be moved into a pipe by calls that never wait.
     pub(crate) fn splice_obstacle(&self) -> Option<NotSpliced> {
         if self.refuses_splice.load(Ordering::Relaxed) {

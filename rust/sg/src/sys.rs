@@ -107,12 +107,15 @@ pub(crate) fn splice_from_file(
     transferred(moved)
 }
 
-/// Moves `length` bytes of a pipe to a device that takes them as one message.
+/// Moves `length` bytes of a pipe to a device that takes them as one message, and may take
+/// their pages over if moves are offered.
 pub(crate) fn splice_to_device(
     pipe: BorrowedFd<'_>,
     device: BorrowedFd<'_>,
     length: usize,
+    offer_moves: bool,
 ) -> io::Result<usize> {
+    let flags = if offer_moves { libc::SPLICE_F_MOVE } else { 0 };
     // SAFETY: neither end has an offset.
     let moved = unsafe {
         libc::splice(
@@ -121,7 +124,7 @@ pub(crate) fn splice_to_device(
             device.as_raw_fd(),
             ptr::null_mut(),
             length,
-            libc::SPLICE_F_MOVE,
+            flags,
         )
     };
     transferred(moved)

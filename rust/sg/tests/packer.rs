@@ -120,7 +120,7 @@ fn through_a_pipe(list: &SegmentList, pipes: &Arc<PipePool>) -> Result<Vec<u8>, 
     let mut message = load(list, pipes)?;
     let payload = message.payload();
     let mut file = tempfile::tempfile().unwrap();
-    message.send(HEADER, file.as_fd()).unwrap();
+    message.send(HEADER, file.as_fd(), false).unwrap();
     let mut bytes = Vec::new();
     file.rewind().unwrap();
     file.read_to_end(&mut bytes).unwrap();
@@ -349,7 +349,7 @@ fn a_closed_pool_keeps_no_pipe() {
     assert_eq!(pipes.statistics().idle, 1);
     pipes.close();
     assert_eq!(pipes.statistics().idle, 0);
-    message.send(HEADER, tempfile::tempfile().unwrap().as_fd()).unwrap();
+    message.send(HEADER, tempfile::tempfile().unwrap().as_fd(), false).unwrap();
     assert_eq!(pipes.statistics().idle, 0);
 }
 
@@ -373,7 +373,7 @@ fn a_fork_between_loading_and_sending_changes_nothing() {
         }
         assert!(child > 0);
         let mut sent = tempfile::tempfile().unwrap();
-        message.send(HEADER, sent.as_fd()).unwrap();
+        message.send(HEADER, sent.as_fd(), false).unwrap();
         let mut bytes = Vec::new();
         sent.rewind().unwrap();
         sent.read_to_end(&mut bytes).unwrap();

@@ -158,7 +158,7 @@ fn joined(packed: &PackedList<'_>) -> Vec<u8> {
 fn sent(mut message: SplicedMessage) -> Vec<u8> {
     let payload = message.payload();
     let mut file = tempfile::tempfile().unwrap();
-    message.send(HEADER, file.as_fd()).unwrap();
+    message.send(HEADER, file.as_fd(), false).unwrap();
     let mut bytes = Vec::new();
     file.rewind().unwrap();
     file.read_to_end(&mut bytes).unwrap();
@@ -414,7 +414,7 @@ fn a_refused_message_can_be_taken_back() {
     let pool = PagePool::new(128 * 1024, 4);
     let mut message = SplicedMessage::load(&list, &pipes, HEADER.len(), &Endless).unwrap();
     let read_only = File::open("/dev/null").unwrap();
-    assert!(message.send(HEADER, read_only.as_fd()).is_err());
+    assert!(message.send(HEADER, read_only.as_fd(), false).is_err());
     let packed = message.take_back(&pool).unwrap();
     assert!(joined(&packed) == pattern(0, 50_000));
     assert_eq!((pipes.statistics().idle, pipes.statistics().discarded), (1, 0));
@@ -427,7 +427,7 @@ fn a_message_that_is_gone_cannot_be_taken_back() {
     let list: SegmentList = [source.segment(5000)].into_iter().collect();
     let pipes = PipePool::new(1 << 20, 1);
     let mut message = SplicedMessage::load(&list, &pipes, HEADER.len(), &Endless).unwrap();
-    message.send(HEADER, tempfile::tempfile().unwrap().as_fd()).unwrap();
+    message.send(HEADER, tempfile::tempfile().unwrap().as_fd(), false).unwrap();
     // nothing is there, and nothing is said to be
     let taken = message.take_back(&PagePool::new(8192, 1));
     assert!(taken.is_err());

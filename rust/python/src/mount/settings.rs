@@ -69,6 +69,7 @@ impl Settings {
             "negative_timeout" => config.negative_timeout = seconds(value)?,
             "max_write" => config.max_write = value.extract()?,
             "splice_threshold" => config.splice_threshold = value.extract()?,
+            "splice_move" => config.splice_move = value.extract()?,
             "max_readahead" => config.max_readahead = value.extract()?,
             "max_background" => config.max_background = value.extract()?,
             "congestion_threshold" => config.congestion_threshold = value.extract()?,

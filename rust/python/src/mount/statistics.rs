@@ -53,6 +53,10 @@ fn data_path_to_python<'py>(
     for (reason, count) in &statistics.not_spliced {
         not_spliced.set_item(reason, count)?;
     }
+    let not_moved = PyDict::new(py);
+    for (reason, pages) in &statistics.not_moved {
+        not_moved.set_item(reason, pages)?;
+    }
     let pipes = PyDict::new(py);
     pipes.set_item("made", statistics.pipes.made)?;
     pipes.set_item("discarded", statistics.pipes.discarded)?;
@@ -70,6 +74,8 @@ fn data_path_to_python<'py>(
     copier.set_item("bytes_copied", statistics.moved.bytes_copied)?;
     copier.set_item("spliced", statistics.spliced)?;
     copier.set_item("not_spliced", not_spliced)?;
+    copier.set_item("moves_offered", statistics.moves_offered)?;
+    copier.set_item("not_moved", not_moved)?;
     copier.set_item("refused", statistics.refused)?;
     copier.set_item("pipes", pipes)?;
     let numbers = PyDict::new(py);
