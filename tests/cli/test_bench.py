@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -17,6 +20,7 @@ from fusesg.cli._errors import CommandError
 from fusesg.cli._load import Job, Load
 from fusesg.cli.bench import _measure
 from fusesg.cli.bench._case import Case, Counts, MountWay, Way
+from fusesg.cli.bench._residency import pages_in_memory
 
 NAMED_FIELDS = {
     "name": str,
@@ -93,11 +97,24 @@ class TestRows:
             )
 
     def test_splice(self, rows):
-        names = [row["name"] for row in of_group(rows, "splice")]
-        assert names == ["read 128K, spliced", "read 1024K, spliced"]
-        for row in of_group(rows, "splice"):
+        found = of_group(rows, "splice")
+        assert [(row["name"], row["before"], row["after"]) for row in found] == [
+            (f"read {size}, {name}", before, after)
+            for size in ("128K", "1024K")
+            for name, before, after in (
+                ("O_DIRECT", "copied", "spliced"),
+                ("buffered", "copied", "spliced"),
+                ("single pages", "spliced", "moves offered"),
+            )
+        ]
+        for row in found:
             assert row["requests_before"] == row["requests_after"]
             assert row["pages_needed"] * 4096 == row["bytes"]
+            if row["after"] == "moves offered":
+                # how many it takes is the kernel's business
+                assert 0 <= row["pages_moved"] <= row["pages_needed"]
+            else:
+                assert row["pages_moved"] is None
 
     def test_pipe_lists(self, rows):
         sizes = ("4K", "16K", "64K", "256K", "1024K")
@@ -120,6 +137,22 @@ class TestOutput:
         _, errors, _ = measured
         assert "Checking the bytes: " in errors
         assert "Measuring: " in errors
+
+    @pytest.mark.usefixtures("leaves_nothing")
+    def test_bar_on_a_terminal(self):
+        ours, theirs = pty.openpty()
+        with open(ours, "rb", buffering=0) as terminal:
+            command = [*COMMAND, "--quick", "--only", "packing-mount"]
+            with subprocess.Popen(command, stdout=theirs) as bench:
+                os.close(theirs)
+                output = b""
+                # EIO is the end of a terminal
+                with contextlib.suppress(OSError):
+                    while piece := terminal.read(4096):
+                        output += piece
+        assert bench.returncode == 0
+        assert b"\r\x1b[KChecking the bytes [....." in output
+        assert b"\r\x1b[KMeasuring [....." in output
 
     def test_json_says_where(self, measured):
         machine = measured[0]["machine"]
@@ -251,6 +284,16 @@ def directories_of(pid):
 
 class TestWays:
     """A measurement that would be wrong must not look right."""
+
+    def test_pages_in_memory(self):
+        size = 16 * 4096
+        # memory is what tmpfs is made of
+        with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+            file.truncate(size)
+            assert pages_in_memory(file.name, size) == 0
+            os.pwrite(file.fileno(), bytes(3 * 4096), 4096)
+            assert pages_in_memory(file.name, size) == 3
+            assert pages_in_memory(file.name, 2 * 4096) == 1
 
     @pytest.fixture
     def file(self, tmp_path):

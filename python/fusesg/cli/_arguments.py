@@ -91,7 +91,8 @@ _BENCH_SEEDS = """\
 Shows each part of the scatter-gather core before and after:
   packing-mount    32 scattered segments of 4 KiB, a request for each or one request,
                    through the kernel, against one contiguous segment
-  splice           large buffered reads of a file, copied or spliced
+  splice           large reads of a file, copied or spliced, and spliced with its pages
+                   offered to the kernel or not
   pipe-lists       4K to 1M out of four pipes or sockets, against merging them into one
                    pipe or copying them
 Every way is checked byte by byte and its requests are counted before it is measured, in

@@ -26,6 +26,8 @@ class Counts:
 
     requests: int
     pages: int
+    moved: int | None = None
+    """Pages that the kernel has taken from the file behind; None: not looked at."""
 
     def __sub__(self, other: Counts) -> Counts:
         return Counts(self.requests - other.requests, self.pages - other.pages)

@@ -38,6 +38,8 @@ class Row:
     """Bytes or requests."""
     contiguous_s: float | None = None
     """Seconds of the same bytes as one contiguous segment."""
+    pages_moved: int | None = None
+    """Pages that the kernel took over instead of copying them, after."""
     problems: tuple[str, ...] = ()
     """Counts that are not as they must be."""
 

@@ -29,6 +29,8 @@ def show(rows: Sequence[Row], groups: Sequence[Group]) -> None:
         head += f" {'requests':>10} {'pages':>9}"
         if found[0].contiguous_s:
             head += f" {'contiguous':>12} {'ratio':>6}"
+        if any(row.pages_moved is not None for row in found):
+            head += f" {'moved':>6}"
         print(head.rstrip())
         for row in found:
             print(_line(row, width, ways))
@@ -44,6 +46,8 @@ def _line(row: Row, width: int, ways: int) -> str:
     )
     if row.contiguous_s:
         text += f" {_time(row.contiguous_s):>12} {row.contiguous_ratio:>6.2f}"
+    if row.pages_moved is not None:
+        text += f" {row.pages_moved:>6}"
     return text
 
 
