@@ -37,8 +37,25 @@
 //!     ▲                                                  │
 //!     └── idle, up to the high-water mark ◄──────────────┘   beyond it: munmap
 //! ```
+//! Between its allocation and its release a page may change its owner without a copy:
+//!
+//! ```text
+//!          ┌───────────── PageRun (Segment::Pages) ──────────────┐
+//!  Page ──►│ Arc ── page ◄── shared by clones and slices         │
+//!          └──────┬──────────────────────────────────────────────┘
+//!                 │ copy(): the only owner, a whole page on both sides, moves offered
+//!                 ▼
+//!          exchanged ◄──────► Page in Request::pages (Destination::Owned)
+//!                 │                       │
+//!     the old page goes back      the data goes on with the request
+//!     with the segment            and goes back with it
+//! ```
+//! In every other case the bytes are carried and both pages stay where they are. A
+//! destination that is borrowed memory (`Destination::Borrowed`) never changes its owner.
+//!
 //! Pages of a file's cache that lie in a pipe belong to the kernel; this crate only ever
-//! counts how many bytes of them there are.
+//! counts how many bytes of them there are. The kernel takes them over from a
+//! [`SplicedMessage`] where they are offered to it: [`MoveOffer`] says which could be.
 //!
 //! A [`PooledBuffer`] belongs to one request at a time. Dropping it returns the
 //! pages, still mapped and touched, to the pool, up to the pool's high-water mark.
