@@ -21,7 +21,7 @@ const HEADER: &[u8; 16] = b"header of sixtee";
 
 /// A segment, as an input describes it.
 #[derive(Debug, Arbitrary)]
-enum Source {
+pub(crate) enum Source {
     Buffer(Vec<u8>),
     Filled(u16, u8),
     Pages(u16, u8),
@@ -35,12 +35,12 @@ enum Source {
     Zeros(u16),
 }
 
-struct Files {
-    contents: Vec<Vec<u8>>,
+pub(crate) struct Files {
+    pub(crate) contents: Vec<Vec<u8>>,
     backings: Vec<Arc<Backing>>,
 }
 
-static FILES: LazyLock<Files> = LazyLock::new(|| {
+pub(crate) static FILES: LazyLock<Files> = LazyLock::new(|| {
     let contents = FILE_SIZES.map(|size| {
         (0..size)
             .map(|n| u8::try_from((n * 31 + n / 251 + size) % 251).expect("below 251"))
@@ -55,7 +55,7 @@ static FILES: LazyLock<Files> = LazyLock::new(|| {
 });
 
 /// The pieces, and the same as a segment list.
-fn build(sources: Vec<Source>) -> (Vec<Piece>, SegmentList) {
+pub(crate) fn build(sources: Vec<Source>) -> (Vec<Piece>, SegmentList) {
     let pool = PagePool::new(PAGE_SIZE, 16);
     let (mut pieces, mut list) = (Vec::new(), SegmentList::new());
     let mut previous = (0, 0);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use fusesg_fuzz::{TARGETS, Target};
 
 /// Mutations of each kept input.
-const MUTATIONS: u64 = 30;
+const MUTATIONS: usize = 8;
 
 fn corpus_of(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name)

@@ -8,11 +8,13 @@
 //! | the iovec packer | `iovec.rs` |
 //! | direct I/O, request after request | `direct_io.rs` |
 //! | page spans | `page_span.rs` |
+//! | the page copier, lists of pipes | `pages.rs` |
 //! | the packer of replies, spliced messages | `reply.rs` |
 
 pub mod direct_io;
 pub mod iovec;
 pub mod page_span;
+pub mod pages;
 pub mod reply;
 
 /// Bytes in a page.
