@@ -15,8 +15,8 @@ use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use fusesg_sg::{
-    Backing, Endless, Extent, LoadError, NotSpliced, PackedList, PagePool, Patience, PipePool,
-    Segment, SegmentList, SplicedMessage, Stream, gather,
+    Backing, Endless, Extent, LoadError, NotMoved, NotSpliced, PackedList, PagePool, Patience,
+    PipePool, Segment, SegmentList, SplicedMessage, Stream, gather,
 };
 use proptest::prelude::*;
 
@@ -357,6 +357,33 @@ proptest! {
         check_rest(sources, &consumed);
         next.left();
     }
+}
+
+#[test]
+fn a_message_knows_which_of_its_pages_can_be_taken_over() {
+    let file = file();
+    let (reader, mut writer) = io::pipe().unwrap();
+    writer.write_all(&pattern(1, 4096)).unwrap();
+    let pipe = Arc::new(Stream::pipe(reader.into()).unwrap());
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    theirs.write_all(&pattern(2, 5000)).unwrap();
+    let socket = Arc::new(Stream::socket(ours.into()).unwrap());
+    let list: SegmentList = [
+        extent(&file, 4096, 8192),
+        Segment::Stream { stream: pipe, length: 4096 },
+        Segment::Stream { stream: socket, length: 5000 },
+        extent(&file, 0, 4096),
+    ]
+    .into_iter()
+    .collect();
+    let pipes = PipePool::new(1 << 20, 1);
+    let message = SplicedMessage::load(&list, &pipes, HEADER.len(), &Endless).unwrap();
+    let offer = message.move_offer();
+    assert_eq!(offer.pages, 3, "of the file and of the pipe");
+    assert_eq!(offer.not_moved.get(NotMoved::Unstealable), 2, "of the socket");
+    assert_eq!(offer.not_moved.get(NotMoved::Misaligned), 1, "behind its odd end");
+    assert_eq!(offer.not_moved.total(), 3);
+    assert_eq!(sent(message).len(), 21_384);
 }
 
 #[test]
