@@ -120,11 +120,18 @@ impl DataPath {
         self.counters().ways[way as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// What was counted as one way goes the other.
+    pub(crate) fn count_refused(&self, way: Way) {
+        let ways = &self.counters().ways;
+        ways[way as usize].fetch_sub(1, Ordering::Relaxed);
+        ways[Way::Refused as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn count_not_spliced(&self, reason: NotSpliced) {
         self.counters().not_spliced[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts the pages of a spliced message that was sent.
+    /// Counts the pages of a spliced message.
     pub(crate) fn count_moves(&self, offer: &MoveOffer) {
         let counters = self.counters();
         let not_moved = |reason: NotMoved, pages| {

@@ -3,7 +3,7 @@
 //! | the list | its way |
 //! |---|---|
 //! | one buffer, zeros, or little of anything | one contiguous buffer, through fuser |
-//! | extents of [`splice_threshold`](crate::MountConfig::splice_threshold) bytes and more | a pipe: pages of the files, not copied |
+//! | extents and streams of [`splice_threshold`](crate::MountConfig::splice_threshold) bytes and more | a pipe: pages of the files, pipes and sockets, not copied |
 //! | several pieces, some large and in memory | one writev of our own: what is in memory is not copied |
 //!
 //! The last two are messages of our own: fuser takes one slice for a reply. They are sent
@@ -78,31 +78,29 @@ impl<'l> DataReply<'l> {
     /// Sends them. The caller has the right to answer, which nobody else has.
     pub(crate) fn send(self, connection: &Connection, unique: Unique, fuser: FuserReply) {
         let path = &connection.data_path;
+        // counted first: who has the answer finds it in the numbers
         let (way, sent) = match self.bytes {
             Bytes::Packed(packed) => {
                 if let Some(bytes) = packed.contiguous() {
-                    fuser.data(bytes);
-                    return path.count(Way::Contiguous);
+                    path.count(Way::Contiguous);
+                    return fuser.data(bytes);
                 }
+                path.count(Way::Vectored);
                 let sent = connection.own_reply.packed(unique, &packed);
                 (Way::Vectored, sent.map_err(|error| (error, Some(packed))))
             }
             Bytes::Spliced(mut message) => {
+                path.count(Way::Spliced);
+                path.count_moves(&message.move_offer());
                 let sent = connection.own_reply.spliced(unique, &mut message, path.offer_moves);
-                if sent.is_ok() {
-                    path.count_moves(&message.move_offer());
-                }
                 (Way::Spliced, sent.map_err(|error| (error, message.take_back(&path.pool).ok())))
             }
         };
         match sent {
-            Ok(()) => {
-                path.count(way);
-                expecting_failure(|| fuser.discard());
-            }
+            Ok(()) => expecting_failure(|| fuser.discard()),
             Err((error, packed)) => {
                 log::debug!("the answer to request {unique} is copied: {error}");
-                path.count(Way::Refused);
+                path.count_refused(way);
                 send_copied(self.list, packed, path, fuser);
             }
         }
