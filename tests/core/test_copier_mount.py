@@ -483,11 +483,11 @@ def test_a_killed_reader_dies_and_the_mount_lives(
         assert filesystem.asked.acquire(timeout=20)
         child.kill()
         assert child.wait(20) == -9
-        assert mount.statistics()["interrupted"] == 1
         # the pipe serves the next read
         writer.write(DATA[:PAGE])
         with file() as fd:
             assert read(fd, PAGE) == DATA[:PAGE]
+    assert mount.statistics()["interrupted"] == 1
     assert mount.statistics()["in_flight"] == 0
 
 
@@ -499,9 +499,10 @@ def test_a_deadline_ends_the_wait(mounted, file, sources, size):
         with pytest.raises(TimeoutError) as info:
             read(fd, size)
         assert info.value.errno == errno.ETIMEDOUT
-        assert mount.statistics()["timed_out"] == 1
+        # the pipe serves the next read
         writer.write(DATA[:PAGE])
         assert read(fd, PAGE) == DATA[:PAGE]
+    assert mount.statistics()["timed_out"] == 1
 
 
 @pytest.mark.parametrize("end", ["unmount", "abort"])
@@ -563,14 +564,8 @@ def test_many_answers_leave_nothing_in_pipes(mounted, file, sources):
         return [sources.stream(kind, DATA[:size], 20_000 // 3) for kind in kinds]
 
     with mounted(OneFile(answer), splice_threshold=0) as mount, file() as fd:
-        descriptors = len(os.listdir("/proc/self/fd"))
         for _ in range(100):
             read(fd, 5 * PAGE)
-        pipes = mount.statistics()["core"]["copier"]["pipes"]
-        assert pipes["discarded"] == 0
-        # the writers close theirs in their own time
-        sources.close()
-        own = 2 * pipes["made"]
-        assert len(os.listdir("/proc/self/fd")) <= descriptors + own
+    # descriptors that stay open are found by the fixture
     pipes = mount.statistics()["core"]["copier"]["pipes"]
-    assert pipes["idle"] == 0
+    assert (pipes["discarded"], pipes["idle"]) == (0, 0)

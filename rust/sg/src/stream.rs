@@ -18,13 +18,13 @@ use crate::pipe::Pipe;
 use crate::sys::Read;
 use crate::sys::streams as sys;
 
-/// How often [`Patience`] is asked.
+/// How often [`Patience`] is asked at least.
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Decides how long a stream that has nothing yet is waited for.
 pub trait Patience {
-    /// Asked before a stream is consumed, and about every 50 ms while its bytes are awaited.
-    /// An error ends the wait and is what the read fails with.
+    /// Asked before a stream is consumed, after each wait for bytes of it, and at least every
+    /// 50 ms. An error ends the wait and is what the read fails with.
     ///
     /// # Errors
     /// What to give up with.
@@ -314,19 +314,22 @@ impl<'p> Wait<'p> {
         Ok(Self { patience, asked: Instant::now() })
     }
 
-    /// Waits a while, and tells whether there is something to read, the end included.
+    /// Waits a while, and tells whether there is something to read, the end included. Asks
+    /// afterwards: what comes when nobody waits for it any more is left to the next reader.
     fn for_bytes_of(&mut self, stream: &Stream) -> io::Result<bool> {
         let readable = sys::wait_readable(stream.as_fd(), INTERVAL)?;
-        self.ask_if_due()?;
+        self.ask()?;
         Ok(readable)
     }
 
     /// By the clock: a stream that always has a little must not escape.
     fn ask_if_due(&mut self) -> io::Result<()> {
-        if self.asked.elapsed() >= INTERVAL {
-            self.patience.keep_waiting()?;
-            self.asked = Instant::now();
-        }
+        if self.asked.elapsed() >= INTERVAL { self.ask() } else { Ok(()) }
+    }
+
+    fn ask(&mut self) -> io::Result<()> {
+        self.patience.keep_waiting()?;
+        self.asked = Instant::now();
         Ok(())
     }
 }
