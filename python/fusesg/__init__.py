@@ -29,6 +29,8 @@ fusesg.serve(Hello(), "/mnt/hello")
 
 - `Filesystem` says which methods there are; `Passthrough` shows a directory, whose
   methods can be overridden one by one.
+- `Client` uses a file system without mounting it, for tests and where there can be no
+  mount; `fusesg.testing` has fixtures for pytest.
 - `mount` serves in the background, `serve` in the foreground; `Config` is for both.
 - `Backing`, `Extent`, `Zeros`, `SegmentList`, `Pipe` and `Socket` say where bytes are;
   `read` may return them in place of the bytes.
@@ -43,6 +45,8 @@ if sys.platform != "linux":
     )
 
 from fusesg import _lifecycle
+from fusesg._client import Client
+from fusesg._client_file import ClientFile
 from fusesg._config import Config
 from fusesg._constants import RENAME_EXCHANGE, RENAME_NOREPLACE, ROOT_INODE
 from fusesg._core import (
@@ -82,6 +86,8 @@ __all__ = [
     "WRITE_LOCKOWNER",
     "Attributes",
     "Backing",
+    "Client",
+    "ClientFile",
     "Config",
     "Context",
     "DirectoryEntry",

@@ -1,7 +1,8 @@
 """The extension module: values, segments, the native Passthrough, mounts."""
 
+import builtins
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Final, Protocol, Self, SupportsIndex, TypeAlias, final
 
 from typing_extensions import Buffer, disjoint_base
@@ -871,6 +872,140 @@ class Passthrough:
         waiter: PollWaiter | None,
         ctx: Context,
     ) -> int: ...
+
+@final
+class PendingIo:
+    """An I/O that a `Client` carries out while somebody awaits it."""
+
+    def cancel(self) -> None:
+        """Does not begin it, if it has not begun."""
+
+@final
+class Client:
+    """A file system used without a mount; see `fusesg.Client`, which has one.
+
+    Args:
+        filesystem: What to use.
+        settings: Options by name; None is the default.
+
+    Raises:
+        OSError: What the file system's `init` raised.
+        TypeError: The file system cannot be used, or there is no such option.
+        ValueError: An option is out of range.
+    """
+
+    def __new__(cls, filesystem: object, settings: dict[str, Any]) -> Self: ...
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+    def close(self) -> None:
+        """Closes what is open, and calls the file system's `destroy`."""
+    def statistics(self) -> dict[str, Any]:
+        """What was asked for, how, and what is held."""
+    def open(self, path: _StrOrBytesPath, flags: int, mode: int) -> int:
+        """Opens a file or directory."""
+    def close_file(self, fd: int) -> None:
+        """Closes a descriptor."""
+    def lseek(self, fd: int, offset: int, whence: int) -> int:
+        """Moves a file's position."""
+    def fstat(self, fd: int) -> Attributes:
+        """Attributes of an open file."""
+    def fsetattr(self, fd: int, changes: SetAttributes) -> None:
+        """Changes attributes of an open file."""
+    def fsync(self, fd: int, datasync: bool) -> None:
+        """Stores what was written."""
+    def fallocate(self, fd: int, mode: int, offset: int, length: int) -> None:
+        """Allocates or removes space."""
+    def copy_file_range(
+        self, src: int, dst: int, count: int, offset_src: int, offset_dst: int
+    ) -> int:
+        """Copies bytes of one file to another."""
+    def stat(self, path: _StrOrBytesPath, follow: bool) -> Attributes:
+        """Attributes of what a path leads to."""
+    def setattr(
+        self, path: _StrOrBytesPath, changes: SetAttributes, follow: bool
+    ) -> None:
+        """Changes attributes of what a path leads to."""
+    def access(self, path: _StrOrBytesPath, mask: int, follow: bool) -> None:
+        """Whether the caller may do what `mask` says; an error if not."""
+    def statvfs(self, path: _StrOrBytesPath) -> FilesystemStatistics:
+        """Numbers of the file system."""
+    def fstatvfs(self, fd: int) -> FilesystemStatistics:
+        """The same at an open file."""
+    def list(
+        self, path: _StrOrBytesPath
+    ) -> builtins.list[tuple[str, int, int, Attributes | None]]:
+        """The entries of a directory: name, inode, type, attributes if listed."""
+    def mkdir(self, path: _StrOrBytesPath, mode: int) -> None:
+        """Makes a directory."""
+    def mknod(self, path: _StrOrBytesPath, mode: int, device: int) -> None:
+        """Makes a file, FIFO, socket or device, of the kernel's device number."""
+    def rmdir(self, path: _StrOrBytesPath) -> None:
+        """Removes a directory."""
+    def unlink(self, path: _StrOrBytesPath) -> None:
+        """Removes a name of a file."""
+    def rename(self, src: _StrOrBytesPath, dst: _StrOrBytesPath, flags: int) -> None:
+        """Renames or exchanges."""
+    def link(self, src: _StrOrBytesPath, dst: _StrOrBytesPath, follow: bool) -> None:
+        """Gives a file another name."""
+    def symlink(self, src: _StrOrBytesPath, dst: _StrOrBytesPath) -> None:
+        """Makes a symbolic link."""
+    def readlink(self, path: _StrOrBytesPath) -> str:
+        """The text of a symbolic link."""
+    def getxattr(
+        self, path: _StrOrBytesPath, attribute: _StrOrBytesPath, follow: bool
+    ) -> bytes:
+        """The value of an attribute."""
+    def setxattr(
+        self,
+        path: _StrOrBytesPath,
+        attribute: _StrOrBytesPath,
+        value: Buffer,
+        flags: int,
+        follow: bool,
+    ) -> None:
+        """Sets an attribute."""
+    def listxattr(self, path: _StrOrBytesPath, follow: bool) -> builtins.list[str]:
+        """The names of all attributes."""
+    def removexattr(
+        self, path: _StrOrBytesPath, attribute: _StrOrBytesPath, follow: bool
+    ) -> None:
+        """Removes an attribute."""
+    def read(self, fd: int, size: int, offset: int | None) -> bytes:
+        """Reads at most `size` bytes; at the file's position if `offset` is None."""
+    def write(self, fd: int, data: Buffer, offset: int | None) -> int:
+        """Writes bytes; at the file's position if `offset` is None."""
+    def readv(self, fd: int, buffers: Iterable[Buffer], offset: int | None) -> int:
+        """Reads into buffers; at the file's position if `offset` is None."""
+    def writev(self, fd: int, buffers: Iterable[Buffer], offset: int | None) -> int:
+        """Writes buffers; at the file's position if `offset` is None."""
+    def begin_read(
+        self,
+        fd: int,
+        size: int,
+        offset: int,
+        loop: object,
+        done: Callable[[bytes | None, BaseException | None], object],
+    ) -> PendingIo:
+        """Begins to read; `done(result, error)` is called in `loop`."""
+    def begin_readv(
+        self,
+        fd: int,
+        buffers: Iterable[Buffer],
+        offset: int,
+        loop: object,
+        done: Callable[[int | None, BaseException | None], object],
+    ) -> PendingIo:
+        """Begins to read into buffers; `done(result, error)` is called in `loop`."""
+    def begin_writev(
+        self,
+        fd: int,
+        buffers: Iterable[Buffer],
+        offset: int,
+        loop: object,
+        done: Callable[[int | None, BaseException | None], object],
+    ) -> PendingIo:
+        """Begins to write buffers; `done(result, error)` is called in `loop`."""
 
 @final
 class Mount:

@@ -9,7 +9,7 @@ use std::process;
 use pyo3::prelude::*;
 
 use crate::threads::{gil_waiters, thread_state, watchdog};
-use crate::{log_queue, mount};
+use crate::{client, log_queue, mount};
 
 /// Called by Python in a child, right after fork().
 #[pyfunction]
@@ -20,6 +20,7 @@ pub(crate) fn _after_fork_in_child() {
     watchdog::after_fork_in_child();
     log_queue::after_fork_in_child();
     mount::after_fork_in_child();
+    client::after_fork_in_child();
 }
 
 /// The process an object was made in.

@@ -15,6 +15,7 @@
 //! | exceptions ↔ errno, names, numbers | `conversions/` |
 //! | `Passthrough` as a base class | `native/` |
 //! | `Mount`, its settings and numbers; unmounting at exit | `mount/` |
+//! | `Client`: the same without a mount | `client/` |
 //! | Python objects that Rust needs | `imports.rs` |
 //! | log records on their way to `logging` | `log_queue.rs` |
 //! | forked children | `fork.rs` |
@@ -23,6 +24,7 @@
 //! The docstrings users read are in `python/fusesg/_core.pyi`.
 
 mod callbacks;
+mod client;
 mod conversions;
 mod data;
 mod dispatch;
@@ -37,6 +39,8 @@ mod values;
 
 #[pyo3::pymodule]
 mod _core {
+    #[pymodule_export]
+    use crate::client::{PyClient, PyPending};
     #[pymodule_export]
     use crate::data::backing::PyBacking;
     #[pymodule_export]

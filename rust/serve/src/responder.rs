@@ -101,7 +101,7 @@ impl Responder {
                 self.send_to_kernel(fuser, &list)
             }
             (Ok(Reply::Data(list)), TransportReply::Client(client)) => {
-                client.data(DataInHand { list, responder: self });
+                client.data(DataInHand { list, responder: Some(self) });
                 // there is nothing in it that could have to be taken back
                 Delivery::Sent
             }
@@ -231,20 +231,25 @@ impl Patience for WhileWanted<'_> {
 #[derive(Debug)]
 pub(crate) struct DataInHand {
     list: SegmentList,
-    /// Has given away its reply.
-    responder: Responder,
+    /// Until closed. Has given away its reply.
+    responder: Option<Responder>,
 }
 
 impl DataInHand {
     /// Where the bytes are, and how long those of streams are worth waiting for. The list is
     /// taken, since pages that nobody else has can be moved.
     pub(crate) fn take(&mut self) -> (SegmentList, impl Patience) {
-        (std::mem::take(&mut self.list), WhileWanted(&self.responder))
+        let responder = self.responder.as_ref().expect("present until closed");
+        (std::mem::take(&mut self.list), WhileWanted(responder))
     }
 
     /// The request is over; tells whether nobody else answered it meanwhile.
-    pub(crate) fn close(self, outcome: &Result<u64>) -> bool {
-        let responder = self.responder;
+    pub(crate) fn close(mut self, outcome: &Result<u64>) -> bool {
+        self.end(outcome)
+    }
+
+    fn end(&mut self, outcome: &Result<u64>) -> bool {
+        let Some(responder) = self.responder.take() else { return false };
         let claimed = responder.claim();
         let text = responder.trace.as_ref().map(|_| match outcome {
             Ok(bytes) => format!("{bytes} bytes"),
@@ -252,6 +257,13 @@ impl DataInHand {
         });
         let failed = !claimed || outcome.is_err();
         responder.close(claimed, failed, outcome.unwrap_or(0), text) == Delivery::Sent
+    }
+}
+
+impl Drop for DataInHand {
+    /// Nobody came for the data: its caller does not wait any more.
+    fn drop(&mut self) {
+        self.end(&Err(Errno::EINTR));
     }
 }
 

@@ -124,6 +124,16 @@ pub(crate) fn os_error_at(error: &io::Error, path: &Bound<'_, PyAny>) -> PyErr {
     PyOSError::new_err((error.raw_os_error(), message(error), path.clone().unbind()))
 }
 
+/// A failed system call about two files, as of a rename.
+pub(crate) fn os_error_between(
+    error: &io::Error,
+    path: &Bound<'_, PyAny>,
+    other: &Bound<'_, PyAny>,
+) -> PyErr {
+    let (path, other) = (path.clone().unbind(), other.clone().unbind());
+    PyOSError::new_err((error.raw_os_error(), message(error), path, None::<i32>, other))
+}
+
 /// `strerror`: the standard library's text without its number.
 fn message(error: &io::Error) -> String {
     let text = error.to_string();

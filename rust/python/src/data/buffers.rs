@@ -3,13 +3,16 @@
 //! Borrowed: [`share`] holds any contiguous buffer in a [`Bytes`] without copying, so that
 //! a reply can be sent after the GIL was released.
 //!
+//! Borrowed to be filled: [`borrow_mut`], for reads straight into the caller's memory.
+//!
 //! Exported: [`SharedBytes`] gives Python a read-only view of bytes that Rust owns, and
 //! keeps them alive as long as any view does.
 //!
 //! What stays unsound, in words: the content of a *writable* buffer (bytearray, mmap, a numpy
 //! array) may be changed by other Python threads while Rust reads it without the GIL. Rust
 //! calls that a data race; what happens is that the reader of the file gets a mixture of old
-//! and new bytes, as with any `write(2)` from a shared buffer. The memory itself cannot go away
+//! and new bytes, as with any `write(2)` from a shared buffer, and the other way round with a
+//! buffer that is being filled. The memory itself cannot go away
 //! nor move: the export forbids resizing.
 
 use std::cell::Cell;
@@ -24,6 +27,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
+use crate::conversions::numbers::type_name;
 use crate::threads::reaper;
 
 /// Up to here copying is cheaper than holding a reference that must be given back under
@@ -71,6 +75,72 @@ pub(crate) fn share(object: &Bound<'_, PyAny>) -> PyResult<Option<Bytes>> {
     Ok(Some(copy))
 }
 
+/// Writable memory of a Python object, for one I/O to fill.
+#[derive(Debug)]
+pub(crate) struct BorrowedMut {
+    start: *mut u8,
+    length: usize,
+    /// A memoryview that holds the export. Present until dropped.
+    keeper: Option<Py<PyAny>>,
+}
+
+/// The memory of a writable, contiguous buffer; `None` if `object` is no buffer.
+///
+/// As long as the result lives, the object keeps its size. Whoever fills several buffers
+/// at a time has to see that [they are apart](are_apart).
+pub(crate) fn borrow_mut(object: &Bound<'_, PyAny>) -> PyResult<Option<BorrowedMut>> {
+    let view = match PyMemoryView::from(object) {
+        Ok(view) => view,
+        Err(error) if error.is_instance_of::<PyTypeError>(object.py()) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let buffer = PyUntypedBuffer::get(&view)?;
+    let (contiguous, read_only) = (buffer.is_c_contiguous(), buffer.readonly());
+    let (start, length) = (buffer.buf_ptr().cast::<u8>(), buffer.len_bytes());
+    buffer.release(object.py());
+    if read_only {
+        return Err(PyTypeError::new_err(format!("{} is read-only", type_name(object))));
+    }
+    if !contiguous {
+        return Err(PyBufferError::new_err("the buffer is not contiguous"));
+    }
+    Ok(Some(BorrowedMut { start, length, keeper: Some(view.into_any().unbind()) }))
+}
+
+/// Whether no byte of memory is in two of the buffers.
+pub(crate) fn are_apart(buffers: &[BorrowedMut]) -> bool {
+    let mut ranges: Vec<_> = buffers
+        .iter()
+        .filter(|buffer| buffer.length > 0)
+        .map(|buffer| (buffer.start.addr(), buffer.length))
+        .collect();
+    ranges.sort_unstable();
+    ranges.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0)
+}
+
+// SAFETY: the owner of the memory is kept alive by a reference that may be moved between
+// threads; it is given up through the reaper.
+unsafe impl Send for BorrowedMut {}
+
+impl AsMut<[u8]> for BorrowedMut {
+    fn as_mut(&mut self) -> &mut [u8] {
+        if self.length == 0 {
+            // an empty exporter may have no address
+            return &mut [];
+        }
+        // SAFETY: `keeper` exports exactly this memory, writable, and lives as long as `self`;
+        // the exporter may neither free nor move it while exported. No other Rust reference
+        // is made of it while this one lives (see the module's words on what Python may do).
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.length) }
+    }
+}
+
+impl Drop for BorrowedMut {
+    fn drop(&mut self) {
+        give_up(self.keeper.take());
+    }
+}
+
 /// Memory of a Python object, held by a reference to it.
 struct Borrowed {
     start: *const u8,
@@ -95,13 +165,17 @@ impl AsRef<[u8]> for Borrowed {
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        let keeper = self.keeper.take();
-        if DROPPED_BY_PYTHON.get() {
-            drop(keeper);
-        } else if let Some(keeper) = keeper {
-            // the last clone usually dies on a serving thread without the GIL
-            reaper::defer(keeper);
-        }
+        give_up(self.keeper.take());
+    }
+}
+
+/// Drops the owner of borrowed memory.
+fn give_up(keeper: Option<Py<PyAny>>) {
+    if DROPPED_BY_PYTHON.get() {
+        drop(keeper);
+    } else if let Some(keeper) = keeper {
+        // the last clone usually dies on a serving thread without the GIL
+        reaper::defer(keeper);
     }
 }
 

@@ -7,7 +7,7 @@
 //! | its numbers: `Mount.statistics()` | `statistics.rs` |
 
 mod settings;
-mod statistics;
+pub(crate) mod statistics;
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -32,7 +32,7 @@ use crate::dispatch::dispatcher::{Core, Limits, PythonDispatch};
 use crate::fork::Origin;
 use crate::native::passthrough::PyPassthrough;
 use crate::threads::{thread_state, watchdog};
-use crate::{log_queue, sys};
+use crate::{client, log_queue, sys};
 
 /// A signal interrupts the main thread's wait for the end of a mount, unless it came just
 /// before or on another thread; so it looks for signals as often as this, too.
@@ -275,6 +275,7 @@ impl Drop for LiveMount {
 #[pyfunction]
 pub(crate) fn _shutdown(py: Python<'_>) {
     py.detach(|| {
+        client::close_all();
         let mounts: Vec<_> = LIVE.lock().iter().filter_map(Weak::upgrade).collect();
         // all at once: each may have to wait for those who use it
         thread::scope(|scope| {

@@ -12,10 +12,7 @@ pub(crate) fn to_python<'py>(
     statistics: &Statistics,
     core: &Core,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let operations = PyDict::new(py);
-    for operation in &statistics.operations {
-        operations.set_item(operation.kind.name(), operation_to_python(py, operation)?)?;
-    }
+    let operations = operations_to_python(py, statistics)?;
     let pool = PyDict::new(py);
     pool.set_item("hits", statistics.pool.hits)?;
     pool.set_item("misses", statistics.pool.misses)?;
@@ -82,6 +79,18 @@ fn data_path_to_python<'py>(
     numbers.set_item("packer", packer)?;
     numbers.set_item("copier", copier)?;
     Ok(numbers)
+}
+
+/// The numbers of each operation that was asked for.
+pub(crate) fn operations_to_python<'py>(
+    py: Python<'py>,
+    statistics: &Statistics,
+) -> PyResult<Bound<'py, PyDict>> {
+    let operations = PyDict::new(py);
+    for operation in &statistics.operations {
+        operations.set_item(operation.kind.name(), operation_to_python(py, operation)?)?;
+    }
+    Ok(operations)
 }
 
 fn operation_to_python<'py>(

@@ -188,10 +188,9 @@ impl Session {
     ) -> Result<Filled> {
         self.add_pages(&mut request, span)?;
         let size = u32::try_from(span.len()).map_err(|_| Errno::EINVAL)?;
-        let bytes = self.read(file.read(span.offset(), size), size, |data| {
-            let (list, patience) = data.take();
+        let bytes = self.read(file.read(span.offset(), size), size, |list, patience| {
             let options = CopyOptions { offer_moves: true, ..CopyOptions::default() };
-            let copied = copy(list, Destination::Owned(&mut request.pages), options, &patience)?;
+            let copied = copy(list, Destination::Owned(&mut request.pages), options, patience)?;
             self.account(copied)
         })?;
         let pages = request.pages.iter_mut();

@@ -28,17 +28,34 @@ pub(crate) enum Answer {
 pub(crate) struct Call {
     /// 1 while there is an answer.
     answered: AtomicU32,
-    answer: Mutex<Option<Answer>>,
+    given: Mutex<Given>,
+}
+
+/// What has been given to a caller and not been taken.
+#[derive(Debug, Default)]
+struct Given {
+    answer: Option<Answer>,
+    /// Why there is no use in waiting for another answer.
+    instead: Option<Errno>,
 }
 
 impl Call {
-    /// Hands the answer over. One that nobody took is replaced: the later one was given in
-    /// the place of a callback that takes too long.
-    pub(super) fn give(&self, answer: Answer) {
-        let before = self.answer.lock().replace(answer);
+    /// Hands the answer over.
+    fn give(&self, answer: Answer) {
+        self.given.lock().answer = Some(answer);
+        self.wake();
+    }
+
+    /// Answers in the place of a callback. Should the callback be just telling where data is,
+    /// it is told too late.
+    fn give_instead(&self, errno: Errno) {
+        self.given.lock().instead = Some(errno);
+        self.wake();
+    }
+
+    fn wake(&self) {
         self.answered.store(1, Ordering::Release);
         sys::futex_wake_all(&self.answered);
-        drop(before);
     }
 
     /// Waits for the answer. `interrupted` is asked when a signal was handled on this
@@ -46,9 +63,12 @@ impl Call {
     pub(super) fn wait(&self, mut interrupted: impl FnMut() -> bool) -> Option<Answer> {
         loop {
             if self.answered.load(Ordering::Acquire) == 1 {
-                let mut answer = self.answer.lock();
+                let mut given = self.given.lock();
                 self.answered.store(0, Ordering::Relaxed);
-                if let Some(answer) = answer.take() {
+                if let Some(errno) = given.instead {
+                    return Some(Answer::Reply(Err(errno)));
+                }
+                if let Some(answer) = given.answer.take() {
                     return Some(answer);
                 }
             }
@@ -83,7 +103,7 @@ impl Calls {
     pub(crate) fn error(&self, unique: Unique, errno: Errno) {
         let call = self.0.lock().get(&unique).map(Arc::clone);
         if let Some(call) = call {
-            call.give(Answer::Reply(Err(errno)));
+            call.give_instead(errno);
         }
     }
 }

@@ -20,7 +20,7 @@ pub struct ClientConfig {
     pub packing: Packing,
     /// Send all requests of one I/O at once, instead of one after another.
     pub asynchronous: bool,
-    /// Requests of one I/O, and I/Os of [`Client::spawn`](crate::Client::spawn), that are
+    /// Requests of one I/O, and I/Os of [`Client::submit`](crate::Client::submit), that are
     /// carried out at the same time.
     pub max_background: usize,
     /// Requests that there may be at the same time; more wait.
@@ -62,7 +62,7 @@ impl Default for ClientConfig {
             uid,
             gid,
             groups: sys::supplementary_groups(),
-            umask: 0o022,
+            umask: own_umask().unwrap_or(0o022),
             default_permissions: true,
             read_only: false,
             request_timeout: None,
@@ -71,6 +71,13 @@ impl Default for ClientConfig {
             trace: false,
         }
     }
+}
+
+/// The umask of this process; umask(2) tells it only to who changes it.
+fn own_umask() -> Option<u32> {
+    let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    u32::from_str_radix(line.trim(), 8).ok()
 }
 
 impl ClientConfig {

@@ -185,10 +185,9 @@ impl Session {
         range: &Range<u64>,
     ) -> Result<u64> {
         let size = u32::try_from(range.end - range.start).map_err(|_| Errno::EINVAL)?;
-        self.read(file.read(range.start, size), size, |data| {
-            let (list, patience) = data.take();
+        self.read(file.read(range.start, size), size, |list, patience| {
             let destination = Destination::Borrowed(&mut request.pages);
-            let copied = copy(list, destination, CopyOptions::default(), &patience)?;
+            let copied = copy(list, destination, CopyOptions::default(), patience)?;
             self.account(copied)
         })
     }

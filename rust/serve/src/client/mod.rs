@@ -19,7 +19,7 @@
 //! | who may do what | `permissions.rs` |
 //! | open files, their positions and flags | `open_file.rs`, `opening.rs` |
 //! | bytes: into the caller's memory; through pages of our own | `direct.rs`, `buffered.rs`, `appending.rs` |
-//! | the requests of one I/O at the same time | `background.rs` |
+//! | the requests of one I/O at the same time; I/Os that nobody waits for | `background.rs`, `workers.rs` |
 //! | positions, holes, copies from file to file | `ranges.rs` |
 //! | names, attributes, listings, extended attributes | `names.rs`, `attributes.rs`, `listing.rs`, `xattrs.rs` |
 //! | [`ClientStatistics`] | `statistics.rs` |
@@ -46,6 +46,7 @@ mod permissions;
 mod ranges;
 mod session;
 mod statistics;
+mod workers;
 mod xattrs;
 
 use std::fmt;
@@ -65,6 +66,7 @@ pub use statistics::ClientStatistics;
 use life::{Life, Use};
 use open_file::OpenFiles;
 use session::Session;
+use workers::Workers;
 
 use crate::connection::Connection;
 use crate::served::Served;
@@ -80,6 +82,7 @@ pub struct Client {
     dispatch: Arc<dyn Dispatch>,
     files: OpenFiles,
     life: Life,
+    workers: Workers,
     /// Until closed; there is none if no request is looked after.
     sweeper: Mutex<Option<JoinHandle<()>>>,
 }
@@ -106,6 +109,7 @@ impl Client {
             .transpose()
             .inspect_err(|_| dispatch.destroy())?;
         Ok(Self {
+            workers: Workers::new(config.max_background),
             session: Session::new(served, config, interrupted),
             dispatch,
             files: OpenFiles::default(),
@@ -132,6 +136,7 @@ impl Client {
             return;
         }
         self.life.wait_for_users(self.session.config.close_grace, || self.session.abort());
+        self.workers.close();
         self.files.close_all();
         if let Some(sweeper) = self.sweeper.lock().take() {
             self.session.served.connection.sweeper.stop();

@@ -129,6 +129,7 @@ impl Client {
         let mut place = self.locate(path)?;
         loop {
             let (directory, name) = match &place.last {
+                Last::Directory if exclusive => return Err(Errno::EEXIST),
                 Last::Directory | Last::Name { slash: true, .. } => return Err(Errno::EISDIR),
                 Last::Name { name, slash: false } => (place.directory(), name),
             };

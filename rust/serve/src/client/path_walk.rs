@@ -155,6 +155,9 @@ impl Session {
             let Some(name) = names.pop_front() else {
                 return Ok(Place { directories, last: Last::Directory, links });
             };
+            if name == "." {
+                continue;
+            }
             if name == ".." {
                 if directories.len() > 1 {
                     directories.pop();
@@ -198,12 +201,12 @@ impl Session {
     }
 }
 
-/// Whether a path can only be a directory's.
+/// Whether a path ends with a slash, and so can only be a directory's.
 fn means_directory(path: &OsStr) -> bool {
-    path.as_bytes().ends_with(b"/") || path.as_bytes().ends_with(b"/.")
+    path.as_bytes().ends_with(b"/")
 }
 
-/// The names of a path, without `.`.
+/// The names of a path.
 fn names_of(path: &OsStr) -> Result<VecDeque<OsString>> {
     let bytes = path.as_bytes();
     if bytes.is_empty() {
@@ -215,6 +218,6 @@ fn names_of(path: &OsStr) -> Result<VecDeque<OsString>> {
     if bytes.contains(&0) {
         return Err(Errno::EINVAL);
     }
-    let names = bytes.split(|byte| *byte == b'/').filter(|name| !matches!(*name, b"" | b"."));
+    let names = bytes.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
     Ok(names.map(|name| OsStr::from_bytes(name).to_owned()).collect())
 }

@@ -9,7 +9,8 @@ use fusesg_fs::{
     Context, Errno, Inode, Operation, OperationKind, Properties, Reply, Result, Unique,
 };
 use fusesg_sg::{
-    CompletionCounters, Copied, CopyStatistics, PAGE_SIZE, PagePool, Request, RequestAllocator,
+    CompletionCounters, Copied, CopyStatistics, PAGE_SIZE, PagePool, Patience, Request,
+    RequestAllocator, SegmentList,
 };
 
 use super::ClientConfig;
@@ -17,7 +18,7 @@ use super::absent::Absent;
 use super::appending::Appending;
 use super::call::{Answer, Call, Calls, ClientReply};
 use super::listing::Listing;
-use crate::responder::{DataInHand, Wanted};
+use crate::responder::Wanted;
 use crate::served::Served;
 use crate::sys;
 use crate::transport::TransportReply;
@@ -181,7 +182,7 @@ impl Session {
         &self,
         operation: Operation<'_>,
         size: u32,
-        fill: impl FnOnce(&mut DataInHand) -> Result<u64>,
+        fill: impl FnOnce(SegmentList, &dyn Patience) -> Result<u64>,
     ) -> Result<u64> {
         let sent = self.submit(operation, Wanted(size), None)?;
         let mut data = match self.wait(&sent)? {
@@ -189,7 +190,9 @@ impl Session {
             Answer::Reply(Err(errno)) => return Err(errno),
             Answer::Reply(Ok(_)) | Answer::Listing(_) => return Err(Errno::EIO),
         };
-        let filled = fill(&mut data);
+        let (list, wanted) = data.take();
+        let filled = fill(list, &Uninterrupted { session: self, wanted: &wanted });
+        drop(wanted);
         if data.close(&filled) {
             return filled;
         }
@@ -228,12 +231,16 @@ impl Session {
         Ok(sent)
     }
 
+    /// Whether a signal has come that ends the caller's wait.
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.as_ref().is_some_and(|interrupted| interrupted())
+    }
+
     fn wait(&self, sent: &Sent<'_>) -> Result<Answer> {
-        let interrupted = || self.interrupted.as_ref().is_some_and(|interrupted| interrupted());
         let connection = &self.served.connection;
         let answer = sent.call.wait(|| {
             // a request that is just being answered is waited for
-            interrupted() && connection.in_flight.interrupt(sent.unique)
+            self.is_interrupted() && connection.in_flight.interrupt(sent.unique)
         });
         answer.ok_or_else(|| {
             connection.metrics.interrupted.fetch_add(1, Ordering::Relaxed);
@@ -284,6 +291,22 @@ fn ends_something(kind: OperationKind) -> bool {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Waits for a stream as long as somebody waits for the answer, and no signal ends that.
+struct Uninterrupted<'a> {
+    session: &'a Session,
+    wanted: &'a dyn Patience,
+}
+
+impl Patience for Uninterrupted<'_> {
+    fn keep_waiting(&self) -> io::Result<()> {
+        self.wanted.keep_waiting()?;
+        if self.session.is_interrupted() {
+            return Err(Errno::EINTR.into());
+        }
+        Ok(())
     }
 }
 

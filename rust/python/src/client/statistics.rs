@@ -1,0 +1,108 @@
+//! The numbers of a client as a dict.
+
+use fusesg_serve::ClientStatistics;
+use fusesg_sg::PAGE_SIZE;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::dispatch::dispatcher::Core;
+use crate::mount::statistics::operations_to_python;
+
+/// A dict of plain numbers and dicts.
+pub(super) fn to_python<'py>(
+    py: Python<'py>,
+    statistics: &ClientStatistics,
+    core: &Core,
+) -> PyResult<Bound<'py, PyDict>> {
+    let served = &statistics.served;
+    let all = PyDict::new(py);
+    all.set_item("operations", operations_to_python(py, served)?)?;
+    all.set_item("in_flight", served.in_flight)?;
+    all.set_item("interrupted", served.interrupted)?;
+    all.set_item("timed_out", served.timed_out)?;
+    all.set_item("open_files", statistics.open_files)?;
+    all.set_item("lookups", statistics.lookups)?;
+    all.set_item("handles", core.handles.len())?;
+    all.set_item("core", core_to_python(py, statistics)?)?;
+    Ok(all)
+}
+
+fn core_to_python<'py>(
+    py: Python<'py>,
+    statistics: &ClientStatistics,
+) -> PyResult<Bound<'py, PyDict>> {
+    let ClientStatistics { requests, pages, copies, completions, .. } = statistics;
+    let not_moved = PyDict::new(py);
+    for (reason, count) in copies.not_moved.iter() {
+        not_moved.set_item(reason.name(), count)?;
+    }
+    let copier = numbers(
+        py,
+        &[
+            ("copies", copies.copies),
+            ("bytes", copies.bytes),
+            ("pages_moved", copies.moved_pages),
+            ("bytes_moved", copies.moved_pages * PAGE_SIZE as u64),
+            ("bytes_spliced", copies.spliced_bytes),
+            ("bytes_copied", copies.copied_bytes),
+            ("bytes_filled", copies.filled_bytes),
+            ("reads", copies.reads),
+        ],
+    )?;
+    copier.set_item("not_moved", not_moved)?;
+    let core = PyDict::new(py);
+    core.set_item(
+        "requests",
+        numbers(
+            py,
+            &[
+                ("allocated", requests.allocated),
+                ("outstanding", requests.outstanding),
+                ("inline", requests.inline),
+                ("heap", requests.heap),
+                ("pages_requested", requests.pages_requested),
+                ("pages_used", requests.pages_used),
+                ("reserved_uses", requests.reserved_uses),
+                ("waits", requests.waits),
+                ("failures", requests.failures),
+            ],
+        )?,
+    )?;
+    core.set_item(
+        "pool",
+        numbers(
+            py,
+            &[
+                ("hits", pages.hits),
+                ("misses", pages.misses),
+                ("bytes_resident", pages.bytes_resident),
+                ("bytes_idle", pages.bytes_idle),
+                ("bytes_low_water", pages.bytes_low_water),
+            ],
+        )?,
+    )?;
+    core.set_item("packer", numbers(py, &[("bytes_joined", statistics.joined_bytes)])?)?;
+    core.set_item("copier", copier)?;
+    core.set_item(
+        "completions",
+        numbers(
+            py,
+            &[
+                ("ios", completions.ios),
+                ("parts", completions.parts),
+                ("holes", completions.holes),
+                ("errors", completions.errors),
+                ("cancelled", completions.cancelled),
+            ],
+        )?,
+    )?;
+    Ok(core)
+}
+
+fn numbers<'py>(py: Python<'py>, values: &[(&str, u64)]) -> PyResult<Bound<'py, PyDict>> {
+    let numbers = PyDict::new(py);
+    for (name, value) in values {
+        numbers.set_item(name, value)?;
+    }
+    Ok(numbers)
+}
