@@ -177,9 +177,9 @@ class Config:
             multiple of 4096. Default 1044480: a page less than 1 MiB, so that a
             request and its header fit a pipe of 1 MiB.
         splice_threshold: A READ that is answered with at least this many bytes of
-            files goes through a pipe and is not copied by the server. Default 32768;
-            below, setting the pipe up costs more than the copy. A value above
-            `max_write` switches it off.
+            files, pipes and sockets goes through a pipe and is not copied by the
+            server. Default 32768; below, setting the pipe up costs more than the copy.
+            A value above `max_write` switches it off.
         splice_move: When it reads ahead, the kernel may take whole pages of such an
             answer over instead of copying them. A page that it takes leaves the cache
             of the file it comes from, so that whoever reads that file next, this mount

@@ -130,6 +130,9 @@ pub trait FileSystem: Send + Sync + 'static {
     }
 
     /// Where the bytes `[offset, offset + size)` are; fewer mean end of file.
+    ///
+    /// A list with streams is waited for by the thread that called, one of few that read
+    /// requests: nothing that feeds such a stream may need this very file system.
     fn read(
         &self,
         context: &Context,

@@ -38,9 +38,9 @@ pub struct MountConfig {
     pub negative_timeout: Duration,
     /// Largest WRITE in bytes, which also sets the largest READ.
     pub max_write: u32,
-    /// READs of files answered with at least this many bytes go through a pipe, without a
-    /// copy; for smaller ones setting that up costs more than the copy. Above
-    /// [`max_write`](Self::max_write) it is never done.
+    /// READs that are answered with at least this many bytes of files, pipes and sockets go
+    /// through a pipe, without a copy; for smaller ones setting that up costs more than the
+    /// copy. Above [`max_write`](Self::max_write) it is never done.
     pub splice_threshold: u32,
     /// The kernel may take pages of such an answer over instead of copying them. A page that
     /// it takes leaves the cache of the file that it comes from, and is read from the disk
