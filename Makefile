@@ -61,6 +61,14 @@ bench: build ## Run the benchmarks once, on the installed build
 fuzz: ## Run the fuzzers, a minute each (ARGS='10 iovec': 10 s, only this one)
 	@scripts/fuzz.sh $(ARGS)
 
+.PHONY: asan
+asan: ## Run the core's tests under the address sanitizer
+	@scripts/sanitizer.sh address $(ARGS)
+
+.PHONY: tsan
+tsan: ## Run the core's tests under the thread sanitizer
+	@scripts/sanitizer.sh thread $(ARGS)
+
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
 	@rm -rf .venv .asv dist target .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -27,6 +27,36 @@
 //! | [`PipePool`]: pipes that are reused when proven empty | `pipe.rs` |
 //! | [`SplicedMessage`]: a header and extents of files into one pipe, without a copy | `splice.rs` |
 //! | [`MoveOffer`]: pages of a message that its device may take over | `move_offer.rs` |
+//! | what threads meet at; the model checker's instead | `sync.rs`, `thread_number.rs` |
+//! | system calls and memory: all `unsafe` of the crate | `sys.rs`, `sys/` |
+//!
+//! # How an iovec becomes requests
+//!
+//! ```text
+//!  caller's memory ──► IovecCursor ──► DirectIo::transfer, until the memory is used up
+//!                                        │ count_pages   places that the next request takes
+//!                                        │ allocate      a request with room for just those
+//!                                        │ pack          a fragment of one page for each
+//!                                        │ send          short: the end; error: only if first
+//!                                        └─◄─ next
+//! ```
+//! ```
+//! use fusesg_sg::{DirectIo, IovecCursor, Packing, Request, RequestAllocator, RequestLimits};
+//!
+//! let memory = [vec![1_u8; 3000], vec![2; 5000]];
+//! let cursor = IovecCursor::new(memory.iter().map(Vec::as_slice))?;
+//! let limits = RequestLimits::new(32, 128 * 1024);
+//! let requests = RequestAllocator::new(1);
+//! let written = DirectIo::new(cursor, 0, limits, Packing::Request)?.transfer(
+//!     |pages| Ok(requests.allocate(pages)?),
+//!     |request: Request<&[u8]>, range| {
+//!         assert_eq!(request.pages.bytes(), 8000);
+//!         Ok(range.end - range.start)
+//!     },
+//! )?;
+//! assert_eq!((written, requests.statistics().allocated), (8000, 1));
+//! # Ok::<(), std::io::Error>(())
+//! ```
 //!
 //! # Who owns a page
 //!
