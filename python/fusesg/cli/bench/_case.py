@@ -26,11 +26,17 @@ class Counts:
 
     requests: int
     pages: int
+    spliced: int = 0
+    """Bytes that went through a pipe rather than a buffer of the server."""
     moved: int | None = None
     """Pages that the kernel has taken from the file behind; None: not looked at."""
 
     def __sub__(self, other: Counts) -> Counts:
-        return Counts(self.requests - other.requests, self.pages - other.pages)
+        return Counts(
+            self.requests - other.requests,
+            self.pages - other.pages,
+            self.spliced - other.spliced,
+        )
 
 
 class Way(abc.ABC):
@@ -109,8 +115,7 @@ class MountWay(Way):
     def counts(self) -> Counts:
         """As the mount counted it; see `Way.counts`."""
         statistics = settled(self._mount.statistics)
-        operation = statistics["operations"].get(self._job.operation, {"count": 0})
-        return Counts(operation["count"], pages_allocated(statistics))
+        return counts_of(statistics, self._job.operation)
 
 
 def settled(statistics: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -121,10 +126,14 @@ def settled(statistics: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return statistics()
 
 
-def pages_allocated(statistics: dict[str, Any]) -> int:
-    """Pages that the request allocator has given out."""
-    pages: int = statistics["core"].get("requests", {}).get("pages_requested", 0)
-    return pages
+def counts_of(statistics: dict[str, Any], operation: str) -> Counts:
+    """What a mount or a client has counted for an operation."""
+    core = statistics["core"]
+    return Counts(
+        requests=statistics["operations"].get(operation, {}).get("count", 0),
+        pages=core.get("requests", {}).get("pages_requested", 0),
+        spliced=core["copier"]["bytes_spliced"],
+    )
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,7 @@ def _row(case: Case, medians: dict[Way, float], costs: dict[Way, Counts]) -> Row
         pages_needed=case.pages_needed,
         series=case.series,
         parameter=case.parameter,
+        bytes_spliced=after.spliced,
         pages_moved=after.moved,
         contiguous_s=medians[case.contiguous] if case.contiguous else None,
         problems=problems,

@@ -38,6 +38,8 @@ class Row:
     """Bytes or requests."""
     contiguous_s: float | None = None
     """Seconds of the same bytes as one contiguous segment."""
+    bytes_spliced: int = 0
+    """Bytes that went through a pipe rather than a buffer of the server, after."""
     pages_moved: int | None = None
     """Pages that the kernel took over instead of copying them, after."""
     problems: tuple[str, ...] = ()

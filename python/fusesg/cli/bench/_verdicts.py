@@ -1,4 +1,4 @@
-"""What the project promises of the numbers, and whether they are so."""
+"""What is to be said of the numbers: above all whether they are what was promised."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 _MAX_CONTIGUOUS_RATIO = 1.1
 _MIN_SPEEDUP = 5.0
+_SPLICE_THRESHOLD = 32 << 10
 
 
 def verdicts(rows: Sequence[Row]) -> list[str]:
-    """A line for each promise that the rows can show.
+    """A line for each promise that the rows can show, and for what surprises.
 
     Times depend on the machine and on what else runs there, so that a promise about
     them is told, not enforced; wrong counts are `Row.problems`.
@@ -41,6 +42,18 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
             for row in client
         )
         lines.append(f"in process 32 requests become 1, of 32 pages: {_word(exact)}")
+    copied = [
+        row.name
+        for row in rows
+        if row.group == "pipe-lists"
+        and row.bytes > _SPLICE_THRESHOLD
+        and not row.bytes_spliced
+    ]
+    if copied:
+        lines.append(
+            f"not spliced after all, since a pipe has no room for it and its header: "
+            f"{'; '.join(copied)}"
+        )
     return lines
 
 
