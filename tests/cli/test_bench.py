@@ -20,6 +20,7 @@ from fusesg.cli._errors import CommandError
 from fusesg.cli._load import Job, Load
 from fusesg.cli.bench import _measure
 from fusesg.cli.bench._case import Case, Counts, MountWay, Way
+from fusesg.cli.bench._client_way import ClientWay
 from fusesg.cli.bench._residency import pages_in_memory
 
 NAMED_FIELDS = {
@@ -95,6 +96,29 @@ class TestRows:
             assert row["contiguous_ratio"] == pytest.approx(
                 row["packed_s"] / row["contiguous_s"]
             )
+
+    def test_packing_in_process(self, rows):
+        found = of_group(rows, "packing-client")
+        assert {(row["name"], row["mode"]) for row in found} == {
+            (f"{operation} 32x4K, {served_by}", "client")
+            for operation in ("readv", "writev")
+            for served_by in ("native", "plan", "callback")
+        }
+        for row in found:
+            assert (row["requests_before"], row["requests_after"]) == (32, 1)
+            assert (row["pages_allocated"], row["pages_needed"]) == (32, 32)
+
+    def test_completion(self, rows):
+        found = of_group(rows, "completion")
+        assert [(row["name"], row["parameter"]) for row in found] == [
+            (f"read 64K in {requests}, {series}", requests)
+            for series in ("waits 1 ms", "native")
+            for requests in (1, 2, 4, 8, 16)
+        ]
+        for row in found:
+            counts = (row["requests_before"], row["requests_after"])
+            assert counts == (row["parameter"], row["parameter"])
+            assert (row["pages_allocated"], row["pages_needed"]) == (16, 16)
 
     def test_splice(self, rows):
         found = of_group(rows, "splice")
@@ -219,18 +243,30 @@ class TestRefused:
 
     @pytest.mark.requires("root")
     def test_no_device(self):
+        result = self.without_device("--quick")
+        assert result.returncode == 1
+        assert "/dev/fuse" in result.stdout
+        assert "no mount: --only packing-client --only completion" in result.stdout
+        assert "Traceback" not in result.stdout
+
+    @pytest.mark.requires("root")
+    def test_no_device_is_needed_in_process(self):
+        arguments = ["--quick", "--only", "packing-client", "--only", "completion"]
+        result = self.without_device(*arguments)
+        assert result.returncode == 0, result.stdout
+        assert "in process 32 requests become 1, of 32 pages: yes" in result.stdout
+
+    @staticmethod
+    def without_device(*arguments):
         # a mount namespace of its own, in which /dev has no fuse
         script = 'mount -t tmpfs none /dev && exec "$@" 2>&1'
-        result = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", script, "sh", *COMMAND, "--quick"],
+        return subprocess.run(
+            ["unshare", "--mount", "sh", "-c", script, "sh", *COMMAND, *arguments],
             capture_output=True,
             text=True,
             timeout=30,
             check=False,
         )
-        assert result.returncode == 1
-        assert "/dev/fuse" in result.stdout
-        assert "Traceback" not in result.stdout
 
 
 class TestEnds:
@@ -312,6 +348,14 @@ class TestWays:
             bad = MountWay("bad", load, mount, job, lambda _, size: bytes(size))
             with pytest.raises(CommandError, match="bad: the bytes are not"):
                 bad.check()
+
+    @pytest.mark.parametrize("operation", ["read", "write"])
+    def test_other_bytes_are_an_error_in_process(self, file, operation):
+        with fusesg.Client(fusesg.Passthrough(file.parent)) as client:
+            io = (client, "/file", operation, 4096, 4)
+            ClientWay("good", *io, content_of(file)).check()
+            with pytest.raises(CommandError, match="bad: the bytes are not"):
+                ClientWay("bad", *io, lambda _, size: bytes(size)).check()
 
     def test_each_call_is_counted(self, mounted, file):
         with mounted(fusesg.Passthrough(file.parent)) as mount, Load() as load:

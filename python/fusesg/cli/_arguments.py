@@ -91,10 +91,12 @@ _BENCH_SEEDS = """\
 Shows each part of the scatter-gather core before and after:
   packing-mount    32 scattered segments of 4 KiB, a request for each or one request,
                    through the kernel, against one contiguous segment
+  packing-client   the same in process, without a mount
   splice           large reads of a file, copied or spliced, and spliced with its pages
                    offered to the kernel or not
   pipe-lists       4K to 1M out of four pipes or sockets, against merging them into one
                    pipe or copying them
+  completion       one read in process in 1 to 16 requests, in turn or all at once
 Every way is checked byte by byte and its requests are counted before it is measured, in
 rounds in which all ways take turns. Client and server run on one CPU, so that waking a
 sleeping CPU is not what is measured; --cpu chooses it.

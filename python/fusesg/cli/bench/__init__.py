@@ -15,7 +15,9 @@ from fusesg.cli import _workspace
 from fusesg.cli._errors import CommandError
 from fusesg.cli._load import Load
 from fusesg.cli.bench import (
+    _completion,
     _measure,
+    _packing_client,
     _packing_mount,
     _pipe_lists,
     _placement,
@@ -24,7 +26,7 @@ from fusesg.cli.bench import (
     _table,
     _verdicts,
 )
-from fusesg.cli.bench._setting import Setting
+from fusesg.cli.bench._setting import NotMountedError, Setting
 
 if TYPE_CHECKING:
     import argparse
@@ -34,7 +36,13 @@ if TYPE_CHECKING:
     from fusesg.cli.bench._group import Group
     from fusesg.cli.bench._rows import Row
 
-_GROUPS = [_packing_mount.GROUP, _splice.GROUP, _pipe_lists.GROUP]
+_GROUPS = [
+    _packing_mount.GROUP,
+    _packing_client.GROUP,
+    _splice.GROUP,
+    _pipe_lists.GROUP,
+    _completion.GROUP,
+]
 """In the order in which they are shown."""
 
 _PREFIX = "fusesg-bench-"
@@ -64,6 +72,11 @@ def run(options: argparse.Namespace) -> int:
             _placement.on_cpu(options.cpu) as placement,
         ):
             rows, notes = _rows(groups, progress, quick=options.quick)
+    except NotMountedError as error:
+        others = " ".join(
+            f"--only {each.name}" for each in _GROUPS if not each.needs_mount
+        )
+        raise CommandError(f"{error}\nwhat needs no mount: {others}") from error
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         raise CommandError(f"{error.strerror or error}{where}") from error

@@ -20,6 +20,7 @@ class Group:
     """What it is called on the command line."""
     title: str
     """What the table and the chart say above it."""
+    needs_mount: bool
     axis: str
     """What the chart writes below the values of `Row.parameter`, or below the times."""
     cases: Callable[[Setting], list[Case]]

@@ -69,6 +69,7 @@ def _case(
 GROUP = Group(
     name="packing-mount",
     title="Packing, through a kernel mount: 32 segments of 4 KiB, O_DIRECT",
+    needs_mount=True,
     axis="microseconds for 128 KiB",
     cases=_cases,
 )

@@ -63,6 +63,7 @@ def _cases(setting: Setting) -> list[Case]:
 GROUP = Group(
     name="pipe-lists",
     title="Lists of pipes and sockets, through a kernel mount: four make one answer",
+    needs_mount=True,
     axis="bytes read, O_DIRECT",
     cases=_cases,
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Unpack
 
 import fusesg
+from fusesg.cli._errors import CommandError
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -47,7 +48,15 @@ class Setting:
     ) -> fusesg.Mount:
         """Mounts until the end."""
         mountpoint = self.new_directory(f"mnt-{name}")
-        return self.stack.enter_context(fusesg.mount(filesystem, mountpoint, **options))
+        try:
+            mount = fusesg.mount(filesystem, mountpoint, **options)
+        except OSError as error:
+            raise NotMountedError(str(error.strerror or error)) from error
+        return self.stack.enter_context(mount)
+
+
+class NotMountedError(CommandError):
+    """Nothing can be mounted here."""
 
 
 class Content:

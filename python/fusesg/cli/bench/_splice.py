@@ -121,6 +121,7 @@ def _read_ahead(mountpoint: str, size: int) -> bool:
 GROUP = Group(
     name="splice",
     title="Splicing, through a kernel mount: reads of a file on a disk",
+    needs_mount=True,
     axis="microseconds",
     cases=_cases,
 )
