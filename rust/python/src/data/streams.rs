@@ -34,18 +34,16 @@ impl PyPipe {
     fn new(fd: &Bound<'_, PyAny>, length: &Bound<'_, PyAny>) -> PyResult<Self> {
         let number = descriptor("fd", fd, "a file descriptor or a file object")?;
         let length = length_of(length)?;
-        let copy = duplicate("fd", number)?;
-        let kind = kind(&copy)?;
-        if kind != "a pipe" {
-            let hint = if kind == "a socket" { "; use Socket" } else { "" };
-            return Err(PyValueError::new_err(format!(
-                "fd: file descriptor {number} is {kind}, not a pipe{hint}"
-            )));
-        }
-        let stream = Stream::pipe(copy).map_err(|error| match error.raw_os_error() {
+        let stream = Stream::pipe(duplicate("fd", number)?);
+        let stream = stream.map_err(|error| match error.raw_os_error() {
             Some(libc::EBADF) => PyValueError::new_err(format!(
                 "fd: file descriptor {number} is not open for reading; is it the write end?"
             )),
+            Some(libc::EINVAL) => match kind(number) {
+                Ok("a socket") => wrong_kind("fd", number, "a socket, not a pipe; use Socket"),
+                Ok(kind) => wrong_kind("fd", number, &format!("{kind}, not a pipe")),
+                Err(error) => error.into(),
+            },
             _ => error.into(),
         })?;
         Ok(Self(Piece { stream: Arc::new(stream), length }))
@@ -71,18 +69,16 @@ impl PySocket {
     fn new(sock: &Bound<'_, PyAny>, length: &Bound<'_, PyAny>) -> PyResult<Self> {
         let number = descriptor("sock", sock, "a socket or a file descriptor")?;
         let length = length_of(length)?;
-        let copy = duplicate("sock", number)?;
-        let kind = kind(&copy)?;
-        if kind != "a socket" {
-            let hint = if kind == "a pipe" { "; use Pipe" } else { "" };
-            return Err(PyValueError::new_err(format!(
-                "sock: file descriptor {number} is {kind}, not a socket{hint}"
-            )));
-        }
-        let stream = Stream::socket(copy).map_err(|error| match error.raw_os_error() {
-            Some(libc::EINVAL) => PyValueError::new_err(
-                "sock: not a stream of bytes; it must be of type SOCK_STREAM and not listen",
-            ),
+        let stream = Stream::socket(duplicate("sock", number)?);
+        let stream = stream.map_err(|error| match error.raw_os_error() {
+            Some(libc::EINVAL) => match kind(number) {
+                Ok("a socket") => PyValueError::new_err(
+                    "sock: not a stream of bytes; it must be of type SOCK_STREAM and not listen",
+                ),
+                Ok("a pipe") => wrong_kind("sock", number, "a pipe, not a socket; use Pipe"),
+                Ok(kind) => wrong_kind("sock", number, &format!("{kind}, not a socket")),
+                Err(error) => error.into(),
+            },
             _ => error.into(),
         })?;
         Ok(Self(Piece { stream: Arc::new(stream), length }))
@@ -151,9 +147,14 @@ fn duplicate(name: &str, fd: i32) -> PyResult<OwnedFd> {
     })
 }
 
+/// ValueError: the argument `name` is the wrong kind of descriptor.
+fn wrong_kind(name: &str, fd: i32, what: &str) -> PyErr {
+    PyValueError::new_err(format!("{name}: file descriptor {fd} is {what}"))
+}
+
 /// What a descriptor belongs to, in words.
-fn kind(fd: &OwnedFd) -> io::Result<&'static str> {
-    let kind = std::fs::File::from(fd.try_clone()?).metadata()?.file_type();
+fn kind(fd: i32) -> io::Result<&'static str> {
+    let kind = std::fs::File::from(sys::duplicate(fd)?).metadata()?.file_type();
     Ok(if kind.is_fifo() {
         "a pipe"
     } else if kind.is_socket() {
