@@ -46,6 +46,7 @@ _GROUPS = [
 """In the order in which they are shown."""
 
 _PREFIX = "fusesg-bench-"
+_BUSY_SHARE = 0.5  # of the CPUs
 
 
 def run(options: argparse.Namespace) -> int:
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         CommandError: It could not be measured, or bytes were wrong.
     """
-    started = time.monotonic()
+    started, load = time.monotonic(), os.getloadavg()[0]
     groups = _chosen(options.only)
     if options.plot:
         _plot.check(options.plot)
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         raise CommandError(f"{error.strerror or error}{where}") from error
-    notes = [placement, *notes, *_verdicts.verdicts(rows)]
+    notes = [placement, *_busy(load), *notes, *_verdicts.verdicts(rows)]
     if options.plot:
         _plot.save(options.plot, rows, groups)
     if options.json:
@@ -124,6 +125,13 @@ def _rows(
         cases = [case for group in groups for case in group.cases(setting)]
         rows = _measure.measure(cases, quick=quick, progress=progress)
         return rows, setting.notes
+
+
+def _busy(load: float) -> list[str]:
+    """A remark if others use the machine: `load` is from before we did."""
+    if load < _BUSY_SHARE * (os.cpu_count() or 1):
+        return []
+    return [f"other programs used the machine (load {load:.1f}): times are disturbed"]
 
 
 def _machine() -> dict[str, object]:

@@ -16,7 +16,7 @@ from fusesg.cli.bench._setting import PAGE, Content, Setting
 def _cases(setting: Setting) -> list[Case]:
     """The rows of the mount again; here both sides of the patch series can be had."""
     cases = []
-    file_size = (2 if setting.quick else 32) << 20
+    file_size = (2 if setting.quick else 8) << 20
     size = SEGMENTS * SEGMENT
     for served_by, make in _filesystems.PACKING.items():
         behind = setting.new_directory(f"packing-client-{served_by}")

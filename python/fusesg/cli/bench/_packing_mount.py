@@ -25,7 +25,7 @@ def _cases(setting: Setting) -> list[Case]:
     its own state before is had by a call for each segment.
     """
     found = []
-    size = (2 if setting.quick else 32) << 20
+    size = (2 if setting.quick else 8) << 20
     for label, make in _filesystems.PACKING.items():
         name = f"packing-{label}"
         behind = setting.new_directory(name)

@@ -58,7 +58,7 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
 
 
 def _range(values: Sequence[float]) -> str:
-    return f"{min(values):.2f} to {max(values):.2f}"
+    return f"{min(values):.3g} to {max(values):.3g}"
 
 
 def _word(kept: bool) -> str:
