@@ -12,7 +12,7 @@ use common::{HoldReads, Memory, PATIENCE, eventually, watchdog, zeros};
 use fusesg_fs::passthrough::{Passthrough, PassthroughOptions};
 use fusesg_fs::{Errno, OperationKind, RenameFlags, Reply};
 use fusesg_serve::{Client, ClientConfig, Dispatch, Native};
-use fusesg_sg::Packing;
+use fusesg_sg::{NotMoved, PAGE_SIZE, Packing, PagePool, PageRun, Segment, SegmentList};
 
 fn config() -> ClientConfig {
     ClientConfig { uid: 0, gid: 0, ..ClientConfig::default() }
@@ -269,4 +269,67 @@ fn a_thousand_small_reads_take_one_page() {
     assert!(statistics.pages.hits >= 990, "{:?}", statistics.pages);
     assert_eq!(statistics.requests.pages_requested, statistics.requests.pages_used);
     assert_eq!(statistics.requests.heap, 0, "one page is part of the request");
+}
+
+/// Pages of a pool, each with its number all over.
+fn numbered_pages(pool: &Arc<PagePool>, count: u8) -> SegmentList {
+    let mut pages = pool.take_many(count.into()).expect("memory");
+    for (page, number) in pages.iter_mut().zip(1..) {
+        page.fill(number);
+    }
+    let run = PageRun::new(pages, usize::from(count) * PAGE_SIZE).expect("memory");
+    [Segment::Pages(run)].into_iter().collect()
+}
+
+#[test]
+fn pages_that_nobody_else_has_change_hands() {
+    let (dispatch, held) = HoldReads::new(Memory::new().with("file", b""));
+    let client = client(dispatch, config());
+    let file = client.open(path("file"), libc::O_RDONLY, 0).expect("it is there");
+    let pool = PagePool::new(PAGE_SIZE, 16);
+    let expected: Vec<u8> = (1..=4).flat_map(|number| [number; PAGE_SIZE]).collect();
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| client.pread(file, 1 << 16, 0).map(|read| read.to_vec()));
+        let _ = held.next().1.answer(Ok(Reply::Data(numbered_pages(&pool, 4))));
+        assert_eq!(reader.join().expect("no panic").as_ref(), Ok(&expected));
+        assert_eq!(client.statistics().copies.moved_pages, 4);
+
+        // somebody else has them, too
+        let kept = numbered_pages(&pool, 4);
+        let reader = scope.spawn(|| client.pread(file, 1 << 16, 0).map(|read| read.to_vec()));
+        let _ = held.next().1.answer(Ok(Reply::Data(kept.clone())));
+        assert_eq!(reader.join().expect("no panic").as_ref(), Ok(&expected));
+        let copies = client.statistics().copies;
+        assert_eq!((copies.moved_pages, copies.copied_bytes), (4, 4 * PAGE_SIZE as u64));
+        assert_eq!(copies.not_moved.get(NotMoved::Shared), 4);
+
+        // the caller's memory stays where it is
+        let reader = scope.spawn(|| {
+            let mut memory = vec![0_u8; 4 * PAGE_SIZE];
+            client.preadv(file, [&mut *memory], 0).map(|read| (read, memory))
+        });
+        let _ = held.next().1.answer(Ok(Reply::Data(numbered_pages(&pool, 4))));
+        let (read, memory) = reader.join().expect("no panic").expect("it is read");
+        assert_eq!((read, memory), (4 * PAGE_SIZE as u64, expected));
+        assert_eq!(client.statistics().copies.moved_pages, 4);
+    });
+    // what was exchanged went to the other's pool: none was made and none is lost
+    let (ours, theirs) = (client.statistics().pages, pool.statistics());
+    assert_eq!(ours.bytes_resident, ours.bytes_idle);
+    assert_eq!(theirs.bytes_resident, theirs.bytes_idle);
+}
+
+#[test]
+fn a_caller_that_gives_up_leaves_nothing() {
+    let (dispatch, held) = HoldReads::new(Memory::new().with("file", b""));
+    let timeout = Some(Duration::from_millis(1));
+    let client = client(dispatch, ClientConfig { request_timeout: timeout, ..config() });
+    let file = client.open(path("file"), libc::O_RDONLY, 0).expect("it is there");
+    for _ in 0..3 {
+        assert_eq!(client.pread(file, 10, 0).map(drop), Err(Errno::ETIMEDOUT));
+        let _ = held.next().1.answer(Ok(Reply::Data(zeros(10))));
+    }
+    let statistics = client.statistics();
+    assert_eq!((statistics.requests.outstanding, statistics.served.in_flight), (0, 0));
+    assert_eq!(statistics.pages.bytes_resident, statistics.pages.bytes_idle);
 }

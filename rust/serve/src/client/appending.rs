@@ -35,7 +35,7 @@ impl Session {
         offset: u64,
         write: impl FnOnce(&Self, u64) -> Result<u64>,
     ) -> Result<(u64, u64)> {
-        if file.flags & libc::O_APPEND == 0 {
+        if file.has_positions() {
             return write(self, offset).map(|written| (offset, written));
         }
         let lock = self.appending.lock_of(file.inode());

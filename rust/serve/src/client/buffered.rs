@@ -202,7 +202,7 @@ impl Session {
         let length = (data.len() as u64).min(MOST_BYTES);
         let mut span = PageSpan::new(offset, length).map_err(io::Error::from)?;
         let limits = RequestLimits::new(self.config.max_pages, self.config.max_write as usize);
-        if self.config.asynchronous {
+        if self.config.asynchronous && file.has_positions() {
             return self.write_at_once(file, data, span, limits);
         }
         let mut written = 0;

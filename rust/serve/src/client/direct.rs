@@ -110,7 +110,7 @@ impl Session {
         let memory = IovecCursor::new(segments).map_err(io::Error::from)?;
         let io = DirectIo::new(memory, offset, limits, self.config.packing);
         let io = io.map_err(io::Error::from)?;
-        self.transfer(Direction::Read, io, |request, range| self.fill(file, request, &range))
+        self.transfer(file, Direction::Read, io, |request, range| self.fill(file, request, &range))
     }
 
     fn write_direct(&self, file: &OpenFile, segments: &[&[u8]], offset: u64) -> Result<u64> {
@@ -121,7 +121,7 @@ impl Session {
         let memory = IovecCursor::new(segments.iter().copied()).map_err(io::Error::from)?;
         let io = DirectIo::new(memory, offset, limits, self.config.packing);
         let io = io.map_err(io::Error::from)?;
-        self.transfer(Direction::Write, io, |request, range| {
+        self.transfer(file, Direction::Write, io, |request, range| {
             let in_one_piece = in_one_segment(&segments, range.start - offset, &range);
             self.drain(file, &request, in_one_piece, range.start)
         })
@@ -130,11 +130,13 @@ impl Session {
     /// Sends the requests of an I/O, one after another or all at once.
     fn transfer<M: UserMemory + Send>(
         &self,
+        file: &OpenFile,
         direction: Direction,
         io: DirectIo<M>,
         carry_out: impl Fn(Request<M>, Range<u64>) -> Result<u64> + Sync,
     ) -> Result<u64> {
-        if !self.config.asynchronous {
+        let in_turn = direction == Direction::Write && !file.has_positions();
+        if in_turn || !self.config.asynchronous {
             let allocate = |pages| Ok(self.requests.allocate(pages)?);
             let send = |request, range| carry_out(request, range).map_err(io::Error::from);
             return io.transfer(allocate, send).map_err(Errno::from);

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 
-use fusesg_fs::{Attributes, Errno, FileType, Operation, RenameFlags, Result};
+use fusesg_fs::{Errno, FileType, Operation, RenameFlags, Result};
 
 use super::Client;
 use super::node::Node;
@@ -129,7 +129,7 @@ impl Client {
         let source = self.session.lookup(old_directory, old_name)?.ok_or(Errno::ENOENT)?;
         let target = self.session.lookup(new_directory, new_name)?;
         let slashes = (old_slash, new_slash);
-        let same = check_rename(&source, target.as_ref(), flags, slashes)?;
+        check_target(&source, target.as_ref(), flags, slashes)?;
         if to.leads_through(&source) {
             return Err(Errno::EINVAL);
         }
@@ -137,7 +137,8 @@ impl Client {
             let exchange = flags.contains(RenameFlags::EXCHANGE);
             return Err(if exchange { Errno::EINVAL } else { Errno::ENOTEMPTY });
         }
-        if same {
+        if target.as_ref().is_some_and(|target| target.inode() == source.inode()) {
+            // two names of one file: both stay
             return Ok(());
         }
         self.check_removal(old_directory, &source)?;
@@ -145,6 +146,7 @@ impl Client {
             Some(target) => self.check_removal(new_directory, target)?,
             None => self.check_addition(new_directory)?,
         }
+        check_kinds(&source, target.as_ref(), flags)?;
         let operation = Operation::Rename {
             parent: old_directory.inode(),
             name: Cow::Borrowed(old_name),
@@ -190,33 +192,38 @@ impl Client {
     }
 }
 
-/// Whether kinds allow a rename; true if both names lead to the same file.
-fn check_rename(
+/// Whether the target has to be there, or must not.
+fn check_target(
     source: &Node,
     target: Option<&Node>,
     flags: RenameFlags,
     (old_slash, new_slash): (bool, bool),
-) -> Result<bool> {
-    let is_directory = |attributes: &Attributes| attributes.kind == FileType::Directory;
+) -> Result<()> {
     let exchange = flags.contains(RenameFlags::EXCHANGE);
-    let source_is_directory = is_directory(&source.attributes()?);
-    if !source_is_directory && (old_slash || (new_slash && !exchange)) {
-        return Err(Errno::ENOTDIR);
-    }
-    let Some(target) = target else {
-        return if exchange { Err(Errno::ENOENT) } else { Ok(false) };
-    };
-    if flags.contains(RenameFlags::NOREPLACE) {
+    if flags.contains(RenameFlags::NOREPLACE) && target.is_some() {
         return Err(Errno::EEXIST);
     }
-    if target.inode() == source.inode() {
-        return Ok(true);
+    if exchange && target.is_none() {
+        return Err(Errno::ENOENT);
     }
-    let target_is_directory = is_directory(&target.attributes()?);
-    match (source_is_directory, target_is_directory) {
-        _ if exchange => Ok(false),
+    if !is_directory(source)? && (old_slash || (new_slash && !exchange)) {
+        return Err(Errno::ENOTDIR);
+    }
+    Ok(())
+}
+
+/// A directory takes the place of a directory, and anything else of anything else.
+fn check_kinds(source: &Node, target: Option<&Node>, flags: RenameFlags) -> Result<()> {
+    let Some(target) = target.filter(|_| !flags.contains(RenameFlags::EXCHANGE)) else {
+        return Ok(());
+    };
+    match (is_directory(source)?, is_directory(target)?) {
         (true, false) => Err(Errno::ENOTDIR),
         (false, true) => Err(Errno::EISDIR),
-        _ => Ok(false),
+        _ => Ok(()),
     }
+}
+
+fn is_directory(node: &Node) -> Result<bool> {
+    Ok(node.attributes()?.kind == FileType::Directory)
 }

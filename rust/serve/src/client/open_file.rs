@@ -72,6 +72,11 @@ impl OpenFile {
         if self.treatment.contains(OpenedFlags::NONSEEKABLE) { Err(Errno::ESPIPE) } else { Ok(()) }
     }
 
+    /// Whether requests of one I/O may be carried out in any order: what is appended may not.
+    pub(super) fn has_positions(&self) -> bool {
+        self.flags & libc::O_APPEND == 0
+    }
+
     /// A READ of it.
     pub(super) fn read(&self, offset: u64, size: u32) -> Operation<'static> {
         Operation::Read {
