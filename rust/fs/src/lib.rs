@@ -16,6 +16,9 @@
 //! | [`DirectorySink`]: where a listing goes | `directory.rs` |
 //! | [`FileSystem`]: the synchronous trait | `file_system.rs` |
 //! | [`Properties`]: what a file system declares | `properties.rs` |
+//! | numbers of open files and directories | `handle_table.rs` |
+//! | who keeps a set-group-id bit | `set_group_id.rs` |
+//! | [`memory`]: files in memory, served natively | `memory/` |
 //! | [`passthrough`]: a directory of this machine, served natively | `passthrough/` |
 //! | what the fuzzers may call | `fuzzing.rs` |
 
@@ -26,12 +29,15 @@ mod errno;
 mod file_system;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod handle_table;
 mod id;
+pub mod memory;
 mod operation;
 mod operation_kind;
 pub mod passthrough;
 mod properties;
 mod reply;
+mod set_group_id;
 mod timestamp;
 
 pub use attributes::{Attributes, FileType, SetAttributes, SetTime};

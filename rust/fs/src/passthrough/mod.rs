@@ -12,7 +12,6 @@
 //! | inodes the kernel knows, lookup counts | `inodes.rs` |
 //! | inode numbers: the backing's own wherever possible | `inode_numbers.rs` |
 //! | descriptors or file handles that keep inodes, the budget | `anchor.rs` |
-//! | numbers of open files and directories | `handle_table.rs` |
 //! | whose name the thread acts in | `credentials.rs` |
 //! | who clears set-user-id and set-group-id, and when | `privileges.rs` |
 //! | lookup, create, rename, link, remove | `names.rs` |
@@ -37,7 +36,6 @@ mod creation_mode;
 mod credentials;
 mod data;
 mod directory;
-mod handle_table;
 mod inode_numbers;
 mod inodes;
 mod kernel_io;
@@ -59,7 +57,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anchor::Anchors;
 use credentials::Credentials;
 use directory::DirectoryStream;
-use handle_table::HandleTable;
 use inodes::Inodes;
 use magic_links::MagicLinks;
 use open_files::OpenFile;
@@ -68,6 +65,7 @@ use open_files::OpenFile;
 pub(crate) use directory::Record;
 
 use crate::Inode;
+use crate::handle_table::HandleTable;
 
 /// How a directory is served.
 #[derive(Clone, Debug, Default)]

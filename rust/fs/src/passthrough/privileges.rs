@@ -10,12 +10,12 @@
 //! without group-execute, which once meant mandatory locking, goes only if the caller is not
 //! in the group.
 
-use std::fs;
 use std::os::fd::BorrowedFd;
 
 use super::credentials::Guard;
 use super::inodes::Node;
 use super::{Passthrough, sys};
+use crate::set_group_id::without_set_group_id;
 use crate::{Context, Errno, FileType, Result};
 
 impl Passthrough {
@@ -95,27 +95,4 @@ impl Passthrough {
         }
         self.set_mode(fd, after)
     }
-}
-
-/// `mode` of a file of group `gid` after a change by `context`, as to set-group-id.
-fn without_set_group_id(context: &Context, mode: u32, gid: u32) -> u32 {
-    if mode & libc::S_ISGID == 0 || (mode & libc::S_IXGRP == 0 && is_in_group(context, gid)) {
-        mode
-    } else {
-        mode & !libc::S_ISGID
-    }
-}
-
-/// Whether the caller is root or in group `gid`; a caller that is gone is not.
-pub(super) fn is_in_group(context: &Context, gid: u32) -> bool {
-    if context.uid == 0 || context.gid == gid {
-        return true;
-    }
-    let Ok(status) = fs::read_to_string(format!("/proc/{}/status", context.pid)) else {
-        return false;
-    };
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("Groups:"))
-        .is_some_and(|groups| groups.split_whitespace().any(|group| group.parse() == Ok(gid)))
 }

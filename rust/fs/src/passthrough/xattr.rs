@@ -4,8 +4,8 @@ use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use super::privileges::is_in_group;
 use super::{Passthrough, magic_links, sys};
+use crate::set_group_id::is_in_group;
 use crate::{Context, Errno, Inode, Result};
 
 /// The ACL that decides about access.

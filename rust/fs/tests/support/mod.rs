@@ -1,10 +1,11 @@
-//! A passthrough file system on a temporary directory, and what tests do with it.
+//! A native file system, and what tests do with it.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(missing_docs, unreachable_pub, reason = "a test's helpers explain themselves")]
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use fusesg_fs::memory::{Memory, MemoryOptions};
 use fusesg_fs::passthrough::{Passthrough, PassthroughOptions};
 use fusesg_fs::{
     Attributes, Context, DirectoryEntry, DirectorySink, Entry, FileSystem, FileType, Handle, Inode,
@@ -19,9 +20,10 @@ pub const fn caller(uid: u32, gid: u32) -> Context {
     Context { uid, gid, unique: fusesg_fs::Unique(1), pid: 0, umask: 0 }
 }
 
-pub struct Fixture {
-    pub directory: TempDir,
-    pub fs: Passthrough,
+/// A file system; a passthrough has a directory to show.
+pub struct Fixture<F = Passthrough, D = TempDir> {
+    pub directory: D,
+    pub fs: F,
 }
 
 /// Runs a test on tmpfs and on the file system of the temporary directory.
@@ -49,7 +51,21 @@ impl Fixture {
     pub fn path(&self, name: impl AsRef<OsStr>) -> PathBuf {
         self.directory.path().join(name.as_ref())
     }
+}
 
+impl Fixture<Memory, ()> {
+    pub fn memory() -> Self {
+        Self::memory_of(1 << 30, 10_000)
+    }
+
+    pub fn memory_of(size: u64, inodes: u64) -> Self {
+        let (size, inodes) = (Some(size), Some(inodes));
+        let options = MemoryOptions { size, inodes, uid: 0, gid: 0, mode: 0o755 };
+        Self { directory: (), fs: Memory::new(&options).unwrap() }
+    }
+}
+
+impl<F: FileSystem, D> Fixture<F, D> {
     pub fn lookup(&self, name: &str) -> Entry {
         self.fs.lookup(&ROOT_USER, Inode::ROOT, os(name)).unwrap()
     }

@@ -11,7 +11,7 @@ use crate::{Errno, Handle, Result};
 /// A number is an index and how often that place was used before, so that a late operation
 /// on a released handle is an error and never another file.
 #[derive(Debug)]
-pub(super) struct HandleTable<T> {
+pub(crate) struct HandleTable<T> {
     slots: RwLock<Slots<T>>,
 }
 
@@ -36,7 +36,7 @@ impl<T> Default for HandleTable<T> {
 
 impl<T> HandleTable<T> {
     /// Takes a free number for `value`.
-    pub(super) fn insert(&self, value: T) -> Result<Handle> {
+    pub(crate) fn insert(&self, value: T) -> Result<Handle> {
         let mut table = self.slots.write();
         let index = if let Some(index) = table.free.pop() {
             index
@@ -52,7 +52,7 @@ impl<T> HandleTable<T> {
     }
 
     /// What `handle` stands for; EBADF if it was released.
-    pub(super) fn get(&self, handle: Handle) -> Result<Arc<T>> {
+    pub(crate) fn get(&self, handle: Handle) -> Result<Arc<T>> {
         let (index, generation) = split(handle);
         match self.slots.read().slots.get(index as usize) {
             Some(Slot { generation: current, value: Some(value) }) if *current == generation => {
@@ -63,7 +63,7 @@ impl<T> HandleTable<T> {
     }
 
     /// Frees the number; requests in flight may hold the value a little longer.
-    pub(super) fn remove(&self, handle: Handle) -> Result<Arc<T>> {
+    pub(crate) fn remove(&self, handle: Handle) -> Result<Arc<T>> {
         let (index, generation) = split(handle);
         let mut table = self.slots.write();
         let slot = table.slots.get_mut(index as usize).ok_or(Errno::EBADF)?;
@@ -76,7 +76,7 @@ impl<T> HandleTable<T> {
     }
 
     /// Frees all numbers.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let mut closed = Vec::new();
         let mut table = self.slots.write();
         let Slots { slots, free } = &mut *table;
