@@ -27,8 +27,8 @@ class Hello(fusesg.Filesystem):
 fusesg.serve(Hello(), "/mnt/hello")
 ```
 
-- `Filesystem` says which methods there are; `Passthrough` shows a directory, whose
-  methods can be overridden one by one.
+- `Filesystem` says which methods there are; `Passthrough` shows a directory and
+  `Memory` keeps files in memory: their methods can be overridden one by one.
 - `Client` uses a file system without mounting it, for tests and where there can be no
   mount; `fusesg.testing` has fixtures for pytest.
 - `mount` serves in the background, `serve` in the foreground; `Config` is for both.
@@ -73,6 +73,7 @@ from fusesg._core import (
     __version__,
 )
 from fusesg._filesystem import Filesystem
+from fusesg._memory import Memory
 from fusesg._mount import Mount, mount, serve
 from fusesg._passthrough import Passthrough
 
@@ -96,6 +97,7 @@ __all__ = [
     "Filesystem",
     "FilesystemStatistics",
     "Lock",
+    "Memory",
     "Mount",
     "NativeHandle",
     "Opened",

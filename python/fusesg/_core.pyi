@@ -1,4 +1,4 @@
-"""The extension module: values, segments, the native Passthrough, mounts."""
+"""The extension module: values, segments, native file systems, mounts."""
 
 import builtins
 import os
@@ -758,23 +758,16 @@ class SegmentList:
     def __radd__(self, other: Data, /) -> SegmentList: ...
 
 @disjoint_base
-class Passthrough:
-    """The native directory file system; see `fusesg.Passthrough`.
+class NativeFilesystem:
+    """The base of the native file systems, `Passthrough` and `Memory`.
 
     The methods are the native operations, for `super()`. An `Entry` that they return
     keeps its inode known, and may be kept and returned again; without it, and once the
     kernel has forgotten it, the inode's number means nothing any more.
-
-    Args:
-        source: The directory that is shown.
-
-    Raises:
-        OSError: It is no directory, or cannot be opened.
     """
 
     __fusesg_base__: ClassVar[bool]
 
-    def __init__(self, source: _StrOrBytesPath) -> None: ...
     def lookup(self, parent: int, name: str, ctx: Context) -> Entry | None: ...
     def forget(self, inode: int, count: int) -> None: ...
     def getattr(self, inode: int, handle: _Handle, ctx: Context) -> Attributes: ...
@@ -872,6 +865,49 @@ class Passthrough:
         waiter: PollWaiter | None,
         ctx: Context,
     ) -> int: ...
+
+@disjoint_base
+class Passthrough(NativeFilesystem):
+    """The native directory file system; see `fusesg.Passthrough`.
+
+    Args:
+        source: The directory that is shown.
+
+    Raises:
+        OSError: It is no directory, or cannot be opened.
+    """
+
+    __fusesg_base__: ClassVar[bool]
+
+    def __init__(self, source: _StrOrBytesPath) -> None: ...
+
+@disjoint_base
+class Memory(NativeFilesystem):
+    """The native file system in memory; see `fusesg.Memory`.
+
+    Args:
+        size: How many bytes it may hold; None is half of the machine's memory.
+        inodes: How many inodes it may have; None is one for each 4096 bytes of that.
+        uid: Owner of the root directory; this process' effective user by default.
+        gid: Group of the root directory; this process' effective group by default.
+        mode: Permissions of the root directory, 0o755 by default.
+
+    Raises:
+        ValueError: A number is out of range.
+        TypeError: An argument is no int.
+    """
+
+    __fusesg_base__: ClassVar[bool]
+
+    def __init__(
+        self,
+        size: SupportsIndex | None = None,
+        inodes: SupportsIndex | None = None,
+        *,
+        uid: SupportsIndex | None = None,
+        gid: SupportsIndex | None = None,
+        mode: SupportsIndex | None = None,
+    ) -> None: ...
 
 @final
 class PendingIo:

@@ -125,7 +125,7 @@ PASSTHROUGH_WITHOUT = BACKING_WITHOUT | {
 NO_FALLOCATE = "the example has no fallocate"
 NO_HOLES = "content is one bytearray, without holes"
 
-MEMORY_WITHOUT = {
+MEMORY_EXAMPLE_WITHOUT = {
     "links.a_temporary_file_needs_no_name": FUSE_TMPFILE,
     "sizes.a_hole_takes_no_space": NO_HOLES,
     "sizes.allocation_can_keep_the_size": NO_FALLOCATE,
@@ -171,7 +171,16 @@ TARGETS = (
         | {"files.programs_can_be_run": "a capitalised script is another program"},
     ),
     Target(
-        "memory", _mount(lambda source: MemoryFilesystem()), WRITABLE, MEMORY_WITHOUT
+        "memory",
+        _mount(lambda source: fusesg.Memory()),
+        WRITABLE,
+        {"links.a_temporary_file_needs_no_name": FUSE_TMPFILE},
+    ),
+    Target(
+        "memory-example",
+        _mount(lambda source: MemoryFilesystem()),
+        WRITABLE,
+        MEMORY_EXAMPLE_WITHOUT,
     ),
     Target("read-only-backing", _read_only_backing, READ_ONLY),
     Target(

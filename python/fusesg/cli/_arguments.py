@@ -19,6 +19,7 @@ _PROGRAM = """\
 examples:
   fusesg demo                               see it work: about half a minute
   fusesg mount /srv/data /mnt               show a directory in another place
+  fusesg mount memory: /mnt                 keep files in memory
   fusesg mount tar.py:TarFilesystem /mnt --set path=backup.tar
                                             mount a class of your own
   fusesg umount /mnt
@@ -31,6 +32,7 @@ examples:
 _MOUNT = """\
 SOURCE is one of
   a directory           shown as it is, served without Python
+  memory:               files in memory, served without Python; empty at first
   module:Class          a class that Python can import
   file.py:Class         a class in a file
 The class is a fusesg.Filesystem; --set gives the arguments of its constructor, turned
@@ -44,6 +46,7 @@ until Ctrl-C, and its log is on stderr: the place to look when a program sees
 examples:
   fusesg mount /srv/data /mnt
   fusesg mount -o ro,allow_other /srv/data /mnt
+  fusesg mount -o size=2g,mode=1777 memory: /mnt
   fusesg mount examples/tar.py:TarFilesystem /mnt --set path=backup.tar
   fusesg mount mypackage.storage:Bucket /mnt --set bucket=photos --set retries=3
   fusesg mount hello.py:Hello /mnt --foreground --trace
@@ -52,6 +55,8 @@ options of -o, as in /etc/fstab, separated by commas:
   ro, allow_other, suid, dev, noexec, noatime, fsname=NAME, subtype=NAME,
   entry_timeout=SECONDS, attribute_timeout=SECONDS, reader_threads=N, kernel_passthrough
   and every other field of fusesg.Config: python -c 'import fusesg; help(fusesg.Config)'
+of memory: only, as of tmpfs:
+  size=BYTES, inodes=N (both may end in k, m, g or t), uid=N, gid=N, mode=OCTAL
 """
 
 _UMOUNT = """\
@@ -179,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
-    mount = command("mount", "mount a directory or a class", _MOUNT)
+    mount = command("mount", "mount a directory, memory or a class", _MOUNT)
     mount.add_argument("source", metavar="SOURCE", help="what to mount, see below")
     mount.add_argument(
         "mountpoint", metavar="MOUNTPOINT", help="existing directory (or file)"

@@ -9,7 +9,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 import fusesg
-from fusesg.cli import _background, _source
+from fusesg.cli import _background, _memory, _source
 from fusesg.cli._errors import CommandError
 
 if TYPE_CHECKING:
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace) -> int:
     """Mounts and serves, in the background or in the foreground."""
+    own: list[str] = []
+    if options.source == _memory.SOURCE:
+        own, options.options = _memory.split(options.options)
     config = _config(options)
     log = _open_log(options)
     _configure_logging(options)
 
     def serve(on_ready: Callable[[], None]) -> None:
-        filesystem = _source.load(options.source, options.settings)
+        filesystem = _source.load(options.source, options.settings, own)
         fusesg.serve(
             filesystem, options.mountpoint, config, on_ready=lambda _: on_ready()
         )

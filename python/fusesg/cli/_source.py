@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fusesg
+from fusesg.cli import _memory
 from fusesg.cli._errors import CommandError
 
 if TYPE_CHECKING:
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-def load(source: str, settings: Sequence[str]) -> fusesg.Filesystem:
+def load(
+    source: str, settings: Sequence[str], options: Sequence[str] = ()
+) -> fusesg.Filesystem:
     """Makes the file system that `source` names.
 
     Args:
-        source: A directory, `module:Class` or `file.py:Class`.
+        source: A directory, `memory:`, `module:Class` or `file.py:Class`.
         settings: `key=value` for the constructor.
+        options: Those of `-o` that are for `memory:`.
 
     Returns:
         The file system.
@@ -33,6 +37,10 @@ def load(source: str, settings: Sequence[str]) -> fusesg.Filesystem:
         CommandError: There is no such thing, or the settings do not suit it.
     """
     arguments = dict(_split_setting(setting) for setting in settings)
+    if source == _memory.SOURCE:
+        if arguments:
+            raise CommandError("--set is for classes; memory: takes -o size=1g and so on")
+        return _memory.load(options)
     # a directory wins: a colon is allowed in its name
     if os.path.isdir(source):
         passthrough = _construct(fusesg.Passthrough, arguments, positional=[source])
@@ -44,7 +52,7 @@ def load(source: str, settings: Sequence[str]) -> fusesg.Filesystem:
         which = (
             f"to mount a class in it: {source}:Class"
             if source.endswith(".py") and os.path.exists(source)
-            else "SOURCE is a directory, module:Class or file.py:Class"
+            else "SOURCE is a directory, memory:, module:Class or file.py:Class"
         )
         raise CommandError(f"{source} {what}; {which}")
     module = _import(module_name)

@@ -13,7 +13,7 @@
 //! | what callbacks take and return: one file per class | `values/` |
 //! | `Backing`, segments, streams; memory of Python | `data/` |
 //! | exceptions ↔ errno, names, numbers | `conversions/` |
-//! | `Passthrough` as a base class | `native/` |
+//! | `Passthrough` and `Memory` as base classes | `native/` |
 //! | `Mount`, its settings and numbers; unmounting at exit | `mount/` |
 //! | `Client`: the same without a mount | `client/` |
 //! | Python objects that Rust needs | `imports.rs` |
@@ -54,7 +54,11 @@ mod _core {
     #[pymodule_export]
     use crate::mount::{_shutdown, PyMount};
     #[pymodule_export]
+    use crate::native::memory::PyMemory;
+    #[pymodule_export]
     use crate::native::native_handle::PyNativeHandle;
+    #[pymodule_export]
+    use crate::native::operations::PyNative;
     #[pymodule_export]
     use crate::native::passthrough::PyPassthrough;
     #[pymodule_export]

@@ -3,8 +3,7 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 
-use fusesg_fs::passthrough::PassthroughOptions;
-use fusesg_fs::{Errno, FileSystem, FileType, OperationKind, Result};
+use fusesg_fs::{Errno, FileType, OperationKind, Result};
 use fusesg_serve::Client;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
@@ -16,7 +15,7 @@ use crate::conversions::errors;
 use crate::dispatch::dispatcher::{Core, Limits, PythonDispatch};
 use crate::fork::Origin;
 use crate::log_queue;
-use crate::native::passthrough::PyPassthrough;
+use crate::native::provider::{MountOptions, native_of};
 use crate::threads::thread_state;
 
 /// Threads for callbacks that the calling threads do not run: those of FORGET.
@@ -52,14 +51,7 @@ impl LiveClient {
             return Err(PyTypeError::new_err(message));
         }
         let config = settings::config(settings)?;
-        let native = match filesystem.cast::<PyPassthrough>() {
-            Ok(passthrough) => {
-                let options = PassthroughOptions::default();
-                let native: Arc<dyn FileSystem> = passthrough.get().for_mount(py, options)?;
-                Some(native)
-            }
-            Err(_) => None,
-        };
+        let native = native_of(filesystem, MountOptions::default())?;
         let limits = Limits {
             // all threads may be inside callbacks: none of them has to read requests
             reader_threads: usize::MAX,

@@ -16,9 +16,8 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fusesg_fs::passthrough::PassthroughOptions;
-use fusesg_fs::{FileSystem, FileType, Inode, OperationKind};
-use fusesg_serve::{MountConfig, Waited};
+use fusesg_fs::{FileType, Inode, OperationKind};
+use fusesg_serve::Waited;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -30,7 +29,7 @@ use crate::conversions::numbers::type_name;
 use crate::conversions::{errors, names};
 use crate::dispatch::dispatcher::{Core, Limits, PythonDispatch};
 use crate::fork::Origin;
-use crate::native::passthrough::PyPassthrough;
+use crate::native::provider::{MountOptions, native_of};
 use crate::threads::{thread_state, watchdog};
 use crate::{client, log_queue, sys};
 
@@ -79,7 +78,11 @@ impl PyMount {
         let path = names::path("mountpoint", mountpoint)?;
         let shown = names::to_python(py, path.as_os_str())?.unbind();
         let settings = Settings::new(path, settings)?;
-        let native = native_of(filesystem, &settings.config)?;
+        let options = MountOptions {
+            kernel_passthrough: settings.config.kernel_passthrough,
+            writeback: settings.config.writeback_cache,
+        };
+        let native = native_of(filesystem, options)?;
         let root = root_of(py, &settings.config.mountpoint);
         if native.is_some() && root != FileType::Directory {
             let message = "a directory cannot be mounted over a file";
@@ -309,18 +312,4 @@ fn root_of(py: Python<'_>, mountpoint: &Path) -> FileType {
     let metadata = py.detach(|| mountpoint.metadata());
     let kind = metadata.ok().and_then(|metadata| FileType::from_mode(metadata.mode()));
     kind.unwrap_or(FileType::Directory)
-}
-
-/// The native file system that `filesystem` derives from, if it does.
-fn native_of(
-    filesystem: &Bound<'_, PyAny>,
-    config: &MountConfig,
-) -> PyResult<Option<Arc<dyn FileSystem>>> {
-    let Ok(passthrough) = filesystem.cast::<PyPassthrough>() else { return Ok(None) };
-    let options = PassthroughOptions {
-        kernel_passthrough: config.kernel_passthrough,
-        writeback: config.writeback_cache,
-        ..PassthroughOptions::default()
-    };
-    Ok(Some(passthrough.get().for_mount(filesystem.py(), options)?))
 }

@@ -2,8 +2,14 @@
 //!
 //! | concept | file |
 //! |---|---|
-//! | `Passthrough`, and its operations for `super()` | `passthrough.rs` |
+//! | their operations, for `super()` | `operations.rs` |
+//! | who keeps the native file system of an object | `provider.rs` |
+//! | `Passthrough` | `passthrough.rs` |
+//! | `Memory` | `memory.rs` |
 //! | `NativeHandle`: what its open returns | `native_handle.rs` |
 
+pub(crate) mod memory;
 pub(crate) mod native_handle;
+pub(crate) mod operations;
 pub(crate) mod passthrough;
+pub(crate) mod provider;

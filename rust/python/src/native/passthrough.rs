@@ -1,43 +1,27 @@
 //! `Passthrough`: the native directory file system, for Python to subclass.
-//!
-//! What a subclass does not override never comes here: the mount calls the native file
-//! system itself, without the GIL. These methods are what `super().lookup(...)` finds.
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use fusesg_fs::passthrough::{Passthrough, PassthroughOptions};
-use fusesg_fs::{
-    Context, DirectoryEntry, DirectorySink, Entry, Errno, FileSystem, Handle, Inode, LockOwner,
-    Opened, RenameFlags, Result,
-};
 use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 
-use crate::conversions::{errors, names, numbers};
-use crate::data::buffers;
-use crate::data::segments::PySegmentList;
-use crate::native::native_handle::{PyNativeHandle, native_handle};
-use crate::values::attributes::PyAttributes;
-use crate::values::context::{PyContext, WRITE_CACHE, WRITE_KILL_SUIDGID};
-use crate::values::directory_entry::PyDirectoryEntry;
-use crate::values::entry::PyEntry;
-use crate::values::filesystem_statistics::PyFilesystemStatistics;
-use crate::values::opened::PyOpened;
-use crate::values::poll_waiter::PyPollWaiter;
-use crate::values::set_attributes::PySetAttributes;
-
-/// What poll(2) finds in a file without a poll operation of its own.
-const READY: u32 = (libc::POLLIN | libc::POLLRDNORM | libc::POLLOUT | libc::POLLWRNORM) as u32;
+use crate::conversions::{errors, names};
+use crate::native::operations::PyNative;
+use crate::native::provider::{MountOptions, NativeFileSystem, Provider};
 
 /// A directory of this machine as a file system.
-#[pyclass(frozen, subclass, name = "Passthrough", module = "fusesg")]
-pub(crate) struct PyPassthrough {
-    /// Absolute. Set by `__init__`: a subclass may have a constructor with other arguments.
-    source: OnceLock<PathBuf>,
+#[pyclass(frozen, subclass, extends = PyNative, name = "Passthrough", module = "fusesg")]
+pub(crate) struct PyPassthrough;
+
+/// The directory, and the native file system that shows it.
+struct Directory {
+    /// Absolute.
+    source: PathBuf,
     /// Opened for a mount, or when a method is first called without one. No Python call
     /// is made with this lock held.
     native: Mutex<Option<Native>>,
@@ -46,123 +30,70 @@ pub(crate) struct PyPassthrough {
 /// The native file system and what it was opened for.
 struct Native {
     file_system: Arc<Passthrough>,
-    options: PassthroughOptions,
+    options: MountOptions,
     /// It does not survive a fork.
     process: u32,
 }
 
-impl PyPassthrough {
-    /// The native file system for a mount with these options.
-    ///
-    /// Two mounts of one object share it: `super()` cannot tell from which one a call comes.
-    pub(crate) fn for_mount(
+impl Directory {
+    fn open(&self, py: Python<'_>, wanted: MountOptions) -> PyResult<Arc<Passthrough>> {
+        let options = PassthroughOptions {
+            kernel_passthrough: wanted.kernel_passthrough,
+            writeback: wanted.writeback,
+            ..PassthroughOptions::default()
+        };
+        let opened = py.detach(|| Passthrough::open(&self.source, options));
+        let file_system = match opened {
+            Ok(native) => Arc::new(native),
+            Err(error) => {
+                let source = names::to_python(py, self.source.as_os_str())?;
+                return Err(errors::os_error_at(&error, &source));
+            }
+        };
+        let process = std::process::id();
+        let native = Native { file_system: Arc::clone(&file_system), options: wanted, process };
+        let replaced = self.native.lock().replace(native);
+        // closes descriptors, which may wait for another file system
+        py.detach(|| drop(replaced));
+        Ok(file_system)
+    }
+}
+
+impl Provider for Directory {
+    fn for_mount(
         &self,
         py: Python<'_>,
-        options: PassthroughOptions,
-    ) -> PyResult<Arc<Passthrough>> {
+        options: MountOptions,
+    ) -> PyResult<Arc<dyn NativeFileSystem>> {
         if let Some(native) = &*self.native.lock()
             && native.process == std::process::id()
             && Arc::strong_count(&native.file_system) > 1
             // what Python kept of an ended mount must not count for this one
             && !native.file_system.has_ended()
         {
-            if (native.options.kernel_passthrough, native.options.writeback)
-                != (options.kernel_passthrough, options.writeback)
-            {
+            if native.options != options {
                 return Err(PyRuntimeError::new_err(
                     "this Passthrough is already mounted with other settings for \
                      kernel_passthrough or writeback_cache: mount another object",
                 ));
             }
-            return Ok(Arc::clone(&native.file_system));
+            return Ok(Arc::clone(&native.file_system) as _);
         }
-        self.open_native(py, options)
+        Ok(self.open(py, options)?)
     }
 
-    /// The native file system as it is open now.
-    fn native(&self, py: Python<'_>) -> PyResult<Arc<Passthrough>> {
+    fn current(&self, py: Python<'_>) -> PyResult<Arc<dyn NativeFileSystem>> {
         if let Some(native) = &*self.native.lock()
             && native.process == std::process::id()
         {
-            return Ok(Arc::clone(&native.file_system));
+            return Ok(Arc::clone(&native.file_system) as _);
         }
-        self.open_native(py, PassthroughOptions::default())
+        Ok(self.open(py, MountOptions::default())?)
     }
 
-    fn open_native(
-        &self,
-        py: Python<'_>,
-        options: PassthroughOptions,
-    ) -> PyResult<Arc<Passthrough>> {
-        let source = self.source()?;
-        let opened = py.detach(|| Passthrough::open(source, options.clone()));
-        let file_system = match opened {
-            Ok(native) => Arc::new(native),
-            Err(error) => {
-                let source = names::to_python(py, source.as_os_str())?;
-                return Err(errors::os_error_at(&error, &source));
-            }
-        };
-        let process = std::process::id();
-        let native = Native { file_system: Arc::clone(&file_system), options, process };
-        let replaced = self.native.lock().replace(native);
-        // closes descriptors, which may wait for another file system
-        py.detach(|| drop(replaced));
-        Ok(file_system)
-    }
-
-    fn source(&self) -> PyResult<&Path> {
-        self.source.get().map(PathBuf::as_path).ok_or_else(|| {
-            PyRuntimeError::new_err(
-                "Passthrough was not initialised: call super().__init__(source) in __init__",
-            )
-        })
-    }
-
-    /// Runs a native operation without the GIL.
-    fn run<R: Send>(
-        &self,
-        py: Python<'_>,
-        operation: impl FnOnce(&Passthrough) -> Result<R> + Send,
-    ) -> PyResult<R> {
-        let native = self.native(py)?;
-        py.detach(|| operation(&native)).map_err(errors::os_error)
-    }
-
-    /// What Python gets for a name: it holds the lookup that was counted.
-    fn entry(&self, py: Python<'_>, entry: Entry) -> PyResult<PyEntry> {
-        Ok(PyEntry::native(entry, self.native(py)?))
-    }
-
-    /// What Python gets for an open file or directory.
-    fn to_python(
-        &self,
-        py: Python<'_>,
-        inode: u64,
-        opened: &Opened,
-        directory: bool,
-    ) -> PyResult<PyOpened> {
-        let native: Arc<dyn FileSystem> = self.native(py)?;
-        let handle = PyNativeHandle::owned(native, Inode(inode), directory, opened);
-        Ok(PyOpened { handle: Py::new(py, handle)?.into_any(), flags: opened.flags })
-    }
-
-    fn required_handle(&self, handle: &Bound<'_, PyAny>) -> PyResult<Handle> {
-        let native = self.native(handle.py())?;
-        native_handle("handle", handle, &native).map(|handle| handle.get().handle)
-    }
-
-    fn optional_handle(&self, handle: &Bound<'_, PyAny>) -> PyResult<Option<Handle>> {
-        if handle.is_none() { Ok(None) } else { self.required_handle(handle).map(Some) }
-    }
-
-    /// The number of a handle that is released now, and thus not once more when its object
-    /// dies.
-    fn given_up_handle(&self, handle: &Bound<'_, PyAny>) -> PyResult<Handle> {
-        let native = self.native(handle.py())?;
-        let handle = native_handle("handle", handle, &native)?;
-        handle.get().hand_over();
-        Ok(handle.get().handle)
+    fn describe(&self, py: Python<'_>) -> PyResult<String> {
+        let source = names::to_python(py, self.source.as_os_str())?.repr()?;
+        Ok(format!(" of {source}"))
     }
 }
 
@@ -176,11 +107,14 @@ impl PyPassthrough {
     /// Takes whatever the `__init__` of a subclass takes.
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
-    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { source: OnceLock::new(), native: Mutex::new(None) }
+    fn new(
+        _args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyClassInitializer<Self> {
+        PyClassInitializer::from(PyNative::of_class("Passthrough")).add_subclass(Self)
     }
 
-    fn __init__(&self, source: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn __init__(slf: &Bound<'_, Self>, source: &Bound<'_, PyAny>) -> PyResult<()> {
         let path = names::path("source", source)?;
         // absolute: a daemon changes its directory; and checked here, where the mistake is
         let checked = source.py().detach(|| {
@@ -191,456 +125,7 @@ impl PyPassthrough {
                 Err(io::Error::from_raw_os_error(libc::ENOTDIR))
             }
         });
-        let path = checked.map_err(|error| errors::os_error_at(&error, source))?;
-        self.source
-            .set(path)
-            .map_err(|_| PyRuntimeError::new_err("Passthrough is already initialised"))
-    }
-
-    fn lookup(
-        &self,
-        parent: u64,
-        name: &Bound<'_, PyAny>,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<Option<PyEntry>> {
-        let (context, name) = (caller(ctx), names::component("name", name)?);
-        let found =
-            self.run(ctx.py(), |native| match native.lookup(&context, Inode(parent), &name) {
-                Err(Errno::ENOENT) => Ok(None),
-                other => other.map(Some),
-            })?;
-        match found.filter(|entry| entry.attributes.inode != Inode(0)) {
-            Some(entry) => self.entry(ctx.py(), entry).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    fn forget(&self, py: Python<'_>, inode: u64, count: u64) -> PyResult<()> {
-        self.run(py, |native| {
-            native.forget(Inode(inode), count);
-            Ok(())
-        })
-    }
-
-    fn getattr(
-        &self,
-        inode: u64,
-        handle: &Bound<'_, PyAny>,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<PyAttributes> {
-        let (context, handle) = (caller(ctx), self.optional_handle(handle)?);
-        let reply = self.run(ctx.py(), |native| native.getattr(&context, Inode(inode), handle))?;
-        Ok(PyAttributes(reply.attributes))
-    }
-
-    fn setattr(
-        &self,
-        inode: u64,
-        changes: &Bound<'_, PySetAttributes>,
-        handle: &Bound<'_, PyAny>,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<PyAttributes> {
-        let (context, handle) = (caller(ctx), self.optional_handle(handle)?);
-        let changes = changes.get().0;
-        let reply =
-            self.run(ctx.py(), |native| native.setattr(&context, Inode(inode), handle, &changes))?;
-        Ok(PyAttributes(reply.attributes))
-    }
-
-    fn readlink<'py>(
-        &self,
-        inode: u64,
-        ctx: &Bound<'py, PyContext>,
-    ) -> PyResult<Bound<'py, PyString>> {
-        let context = caller(ctx);
-        let target = self.run(ctx.py(), |native| native.readlink(&context, Inode(inode)))?;
-        names::bytes_to_python(ctx.py(), &target)
-    }
-
-    fn mknod(
-        &self,
-        parent: u64,
-        name: &Bound<'_, PyAny>,
-        mode: u32,
-        rdev: u32,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<PyEntry> {
-        let (context, name) = (caller(ctx), names::component("name", name)?);
-        let entry =
-            self.run(ctx.py(), |native| native.mknod(&context, Inode(parent), &name, mode, rdev))?;
-        self.entry(ctx.py(), entry)
-    }
-
-    fn mkdir(
-        &self,
-        parent: u64,
-        name: &Bound<'_, PyAny>,
-        mode: u32,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<PyEntry> {
-        let (context, name) = (caller(ctx), names::component("name", name)?);
-        let entry =
-            self.run(ctx.py(), |native| native.mkdir(&context, Inode(parent), &name, mode))?;
-        self.entry(ctx.py(), entry)
-    }
-
-    fn symlink(
-        &self,
-        parent: u64,
-        name: &Bound<'_, PyAny>,
-        target: &Bound<'_, PyAny>,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<PyEntry> {
-        let (context, name) = (caller(ctx), names::component("name", name)?);
-        let target = names::os_string("target", target)?;
-        let entry =
-            self.run(ctx.py(), |native| native.symlink(&context, Inode(parent), &name, &target))?;
-        self.entry(ctx.py(), entry)
-    }
-
-    fn link(
-        &self,
-        inode: u64,
-        new_parent: u64,
-        new_name: &Bound<'_, PyAny>,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<PyEntry> {
-        let (context, name) = (caller(ctx), names::component("new_name", new_name)?);
-        let entry = self.run(ctx.py(), |native| {
-            native.link(&context, Inode(inode), Inode(new_parent), &name)
-        })?;
-        self.entry(ctx.py(), entry)
-    }
-
-    fn unlink(
-        &self,
-        parent: u64,
-        name: &Bound<'_, PyAny>,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<()> {
-        let (context, name) = (caller(ctx), names::component("name", name)?);
-        self.run(ctx.py(), |native| native.unlink(&context, Inode(parent), &name))
-    }
-
-    fn rmdir(
-        &self,
-        parent: u64,
-        name: &Bound<'_, PyAny>,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<()> {
-        let (context, name) = (caller(ctx), names::component("name", name)?);
-        self.run(ctx.py(), |native| native.rmdir(&context, Inode(parent), &name))
-    }
-
-    fn rename(
-        &self,
-        parent: u64,
-        name: &Bound<'_, PyAny>,
-        new_parent: u64,
-        new_name: &Bound<'_, PyAny>,
-        flags: u32,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<()> {
-        let (context, name) = (caller(ctx), names::component("name", name)?);
-        let new_name = names::component("new_name", new_name)?;
-        let flags = RenameFlags::from_bits_retain(flags);
-        self.run(ctx.py(), |native| {
-            native.rename(&context, Inode(parent), &name, Inode(new_parent), &new_name, flags)
-        })
-    }
-
-    fn open(&self, inode: u64, flags: i32, ctx: &Bound<'_, PyContext>) -> PyResult<PyOpened> {
-        let context = caller(ctx);
-        let opened = self.run(ctx.py(), |native| native.open(&context, Inode(inode), flags))?;
-        self.to_python(ctx.py(), inode, &opened, false)
-    }
-
-    fn create(
-        &self,
-        parent: u64,
-        name: &Bound<'_, PyAny>,
-        mode: u32,
-        flags: i32,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<(PyEntry, PyOpened)> {
-        let (context, name) = (caller(ctx), names::component("name", name)?);
-        let (entry, opened) = self
-            .run(ctx.py(), |native| native.create(&context, Inode(parent), &name, mode, flags))?;
-        let opened = self.to_python(ctx.py(), entry.attributes.inode.0, &opened, false)?;
-        Ok((self.entry(ctx.py(), entry)?, opened))
-    }
-
-    fn read(
-        &self,
-        inode: u64,
-        handle: &Bound<'_, PyAny>,
-        offset: u64,
-        size: u32,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<PySegmentList> {
-        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
-        self.run(ctx.py(), |native| native.read(&context, Inode(inode), handle, offset, size))
-            .map(PySegmentList)
-    }
-
-    fn write(
-        &self,
-        inode: u64,
-        handle: &Bound<'_, PyAny>,
-        offset: u64,
-        data: &Bound<'_, PyAny>,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<u32> {
-        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
-        let bytes = any_buffer("data", data)?;
-        let flags = ctx.get().write_flags;
-        let from_cache = flags & WRITE_CACHE != 0;
-        let kill = flags & WRITE_KILL_SUIDGID != 0;
-        self.run(ctx.py(), |native| {
-            native.write(&context, Inode(inode), handle, offset, &bytes, from_cache, kill)
-        })
-    }
-
-    fn flush(
-        &self,
-        inode: u64,
-        handle: &Bound<'_, PyAny>,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<()> {
-        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
-        let owner = ctx.get().lock_owner.unwrap_or(LockOwner(0));
-        self.run(ctx.py(), |native| native.flush(&context, Inode(inode), handle, owner))
-    }
-
-    fn release(
-        &self,
-        inode: u64,
-        handle: &Bound<'_, PyAny>,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<()> {
-        let handle = self.given_up_handle(handle)?;
-        self.run(ctx.py(), |native| native.release(Inode(inode), handle))
-    }
-
-    fn fsync(
-        &self,
-        inode: u64,
-        handle: &Bound<'_, PyAny>,
-        datasync: bool,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<()> {
-        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
-        self.run(ctx.py(), |native| native.fsync(&context, Inode(inode), handle, datasync))
-    }
-
-    fn opendir(&self, inode: u64, flags: i32, ctx: &Bound<'_, PyContext>) -> PyResult<PyOpened> {
-        let context = caller(ctx);
-        let opened = self.run(ctx.py(), |native| native.opendir(&context, Inode(inode), flags))?;
-        self.to_python(ctx.py(), inode, &opened, true)
-    }
-
-    fn readdir<'py>(
-        &self,
-        inode: u64,
-        handle: &Bound<'py, PyAny>,
-        offset: u64,
-        ctx: &Bound<'py, PyContext>,
-    ) -> PyResult<Bound<'py, PyList>> {
-        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
-        // names only: an entry with attributes would count as a lookup that the kernel,
-        // should the subclass leave the name out, never gives back
-        let mut listing = Listing::default();
-        self.run(ctx.py(), |native| {
-            native.readdir(&context, Inode(inode), handle, offset, false, &mut listing)
-        })?;
-        PyList::new(ctx.py(), listing.0)
-    }
-
-    fn releasedir(
-        &self,
-        inode: u64,
-        handle: &Bound<'_, PyAny>,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<()> {
-        let handle = self.given_up_handle(handle)?;
-        self.run(ctx.py(), |native| native.releasedir(Inode(inode), handle))
-    }
-
-    fn fsyncdir(
-        &self,
-        inode: u64,
-        handle: &Bound<'_, PyAny>,
-        datasync: bool,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<()> {
-        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
-        self.run(ctx.py(), |native| native.fsyncdir(&context, Inode(inode), handle, datasync))
-    }
-
-    fn statfs(&self, inode: u64, ctx: &Bound<'_, PyContext>) -> PyResult<PyFilesystemStatistics> {
-        let context = caller(ctx);
-        self.run(ctx.py(), |native| native.statfs(&context, Inode(inode))).map(Into::into)
-    }
-
-    fn getxattr<'py>(
-        &self,
-        inode: u64,
-        name: &Bound<'_, PyAny>,
-        ctx: &Bound<'py, PyContext>,
-    ) -> PyResult<Bound<'py, PyBytes>> {
-        let (context, name) = (caller(ctx), names::os_string("name", name)?);
-        let value = self.run(ctx.py(), |native| native.getxattr(&context, Inode(inode), &name))?;
-        Ok(PyBytes::new(ctx.py(), &value))
-    }
-
-    fn setxattr(
-        &self,
-        inode: u64,
-        name: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
-        flags: i32,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<()> {
-        let (context, name) = (caller(ctx), names::os_string("name", name)?);
-        let value = any_buffer("value", value)?;
-        self.run(ctx.py(), |native| native.setxattr(&context, Inode(inode), &name, &value, flags))
-    }
-
-    fn listxattr<'py>(
-        &self,
-        inode: u64,
-        ctx: &Bound<'py, PyContext>,
-    ) -> PyResult<Bound<'py, PyList>> {
-        let context = caller(ctx);
-        let list = self.run(ctx.py(), |native| native.listxattr(&context, Inode(inode)))?;
-        let names = list.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-        let names = names.map(|name| names::bytes_to_python(ctx.py(), name));
-        PyList::new(ctx.py(), names.collect::<PyResult<Vec<_>>>()?)
-    }
-
-    fn removexattr(
-        &self,
-        inode: u64,
-        name: &Bound<'_, PyAny>,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<()> {
-        let (context, name) = (caller(ctx), names::os_string("name", name)?);
-        self.run(ctx.py(), |native| native.removexattr(&context, Inode(inode), &name))
-    }
-
-    fn fallocate(
-        &self,
-        inode: u64,
-        handle: &Bound<'_, PyAny>,
-        offset: u64,
-        length: u64,
-        mode: i32,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<()> {
-        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
-        self.run(ctx.py(), |native| {
-            native.fallocate(&context, Inode(inode), handle, offset, length, mode)
-        })
-    }
-
-    fn lseek(
-        &self,
-        inode: u64,
-        handle: &Bound<'_, PyAny>,
-        offset: i64,
-        whence: i32,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<u64> {
-        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
-        self.run(ctx.py(), |native| native.lseek(&context, Inode(inode), handle, offset, whence))
-    }
-
-    #[expect(unused_variables, reason = "the native file system needs the handles only")]
-    fn copy_file_range(
-        &self,
-        in_inode: u64,
-        in_handle: &Bound<'_, PyAny>,
-        in_offset: u64,
-        out_inode: u64,
-        out_handle: &Bound<'_, PyAny>,
-        out_offset: u64,
-        length: u64,
-        flags: u64,
-        ctx: &Bound<'_, PyContext>,
-    ) -> PyResult<u32> {
-        let context = caller(ctx);
-        let source = self.required_handle(in_handle)?;
-        let target = self.required_handle(out_handle)?;
-        self.run(ctx.py(), |native| {
-            native.copy_file_range(&context, source, in_offset, target, out_offset, length, flags)
-        })
-    }
-
-    fn ioctl<'py>(
-        &self,
-        inode: u64,
-        handle: &Bound<'_, PyAny>,
-        command: u32,
-        data: &Bound<'_, PyAny>,
-        out_size: u32,
-        ctx: &Bound<'py, PyContext>,
-    ) -> PyResult<(i32, Bound<'py, PyBytes>)> {
-        let (context, handle) = (caller(ctx), self.required_handle(handle)?);
-        let bytes = any_buffer("data", data)?;
-        let (result, data) = self.run(ctx.py(), |native| {
-            native.ioctl(&context, Inode(inode), handle, command, &bytes, out_size)
-        })?;
-        Ok((result, PyBytes::new(ctx.py(), &data)))
-    }
-
-    /// Files of a directory are always ready. The native file system leaves that to the
-    /// kernel, which asks only where a class overrides this.
-    #[expect(unused_variables, clippy::unused_self, reason = "the arguments of every poll")]
-    fn poll(
-        &self,
-        inode: u64,
-        handle: &Bound<'_, PyAny>,
-        events: u32,
-        waiter: Option<&Bound<'_, PyPollWaiter>>,
-        ctx: &Bound<'_, PyContext>,
-    ) -> u32 {
-        events & READY
-    }
-
-    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        let class = slf.get_type().qualname()?;
-        match slf.get().source.get() {
-            Some(source) => {
-                let source = names::to_python(slf.py(), source.as_os_str())?.repr()?;
-                Ok(format!("<{class} of {source}>"))
-            }
-            None => Ok(format!("<{class}, not initialised>")),
-        }
-    }
-}
-
-fn caller(ctx: &Bound<'_, PyContext>) -> Context {
-    ctx.get().inner
-}
-
-fn any_buffer(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<bytes::Bytes> {
-    buffers::share(value)?
-        .ok_or_else(|| numbers::wrong_type(argument, "bytes or another buffer", value))
-}
-
-/// A sink that takes everything.
-#[derive(Default)]
-struct Listing(Vec<PyDirectoryEntry>);
-
-impl DirectorySink for Listing {
-    fn add(&mut self, entry: &DirectoryEntry<'_>) -> bool {
-        self.0.push(PyDirectoryEntry {
-            name: entry.name.to_owned(),
-            inode: entry.inode,
-            kind: entry.kind,
-            entry: entry.entry.copied().map(PyEntry::from),
-            next_offset: Some(entry.next_offset),
-        });
-        true
+        let source = checked.map_err(|error| errors::os_error_at(&error, source))?;
+        slf.as_super().get().initialise(Directory { source, native: Mutex::new(None) })
     }
 }

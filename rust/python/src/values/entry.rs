@@ -4,12 +4,12 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fusesg_fs::passthrough::Passthrough;
-use fusesg_fs::{Entry, FileSystem, Inode};
+use fusesg_fs::{Entry, Inode};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::conversions::numbers::{integer, timeout};
+use crate::native::provider::NativeFileSystem;
 use crate::values::attributes::PyAttributes;
 
 /// What a name leads to.
@@ -21,7 +21,7 @@ pub(crate) struct PyEntry(pub(crate) Entry, Option<Arc<NativeLookup>>);
 /// known as long as the object, so an entry may be kept and returned again and again.
 #[derive(Debug)]
 struct NativeLookup {
-    file_system: Arc<Passthrough>,
+    file_system: Arc<dyn NativeFileSystem>,
     inode: Inode,
 }
 
@@ -33,7 +33,7 @@ impl Drop for NativeLookup {
 
 impl PyEntry {
     /// An entry that a native file system returned, which counts as one lookup.
-    pub(crate) fn native(entry: Entry, file_system: Arc<Passthrough>) -> Self {
+    pub(crate) fn native(entry: Entry, file_system: Arc<dyn NativeFileSystem>) -> Self {
         let inode = entry.attributes.inode;
         Self(entry, Some(Arc::new(NativeLookup { file_system, inode })))
     }
