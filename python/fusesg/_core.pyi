@@ -866,7 +866,6 @@ class NativeFilesystem:
         ctx: Context,
     ) -> int: ...
 
-@disjoint_base
 class Passthrough(NativeFilesystem):
     """The native directory file system; see `fusesg.Passthrough`.
 
@@ -881,7 +880,6 @@ class Passthrough(NativeFilesystem):
 
     def __init__(self, source: _StrOrBytesPath) -> None: ...
 
-@disjoint_base
 class Memory(NativeFilesystem):
     """The native file system in memory; see `fusesg.Memory`.
 

@@ -39,7 +39,9 @@ def load(
     arguments = dict(_split_setting(setting) for setting in settings)
     if source == _memory.SOURCE:
         if arguments:
-            raise CommandError("--set is for classes; memory: takes -o size=1g and so on")
+            raise CommandError(
+                "--set is for classes; memory: takes -o size=1g and so on"
+            )
         return _memory.load(options)
     # a directory wins: a colon is allowed in its name
     if os.path.isdir(source):

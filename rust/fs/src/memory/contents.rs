@@ -15,8 +15,8 @@ use crate::{Errno, Result};
 
 /// A page, as an offset in a file.
 const PAGE: u64 = PAGE_SIZE as u64;
-/// Where the last byte of a file may end.
-const LARGEST: u64 = i64::MAX as u64;
+/// How long a file may be: in whole pages, so that an offset within its last page is one.
+const LARGEST: u64 = i64::MAX as u64 / PAGE * PAGE;
 
 /// Length and pages of a file.
 #[derive(Debug, Default)]

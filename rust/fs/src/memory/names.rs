@@ -175,12 +175,15 @@ impl Memory {
         let node = self.inodes.get(inode)?;
         let parent = self.inodes.get(new_parent)?;
         check_name(new_name)?;
-        if node.kind() == FileType::Directory {
-            return Err(Errno::EPERM);
-        }
         let directory = parent.directory()?;
         let _shape = self.tree.shape.read();
         let mut names = directory.names.write();
+        if names.get(new_name).is_some() {
+            return Err(Errno::EEXIST);
+        }
+        if node.kind() == FileType::Directory {
+            return Err(Errno::EPERM);
+        }
         add_link(&mut names, new_name, &node)?;
         parent.note_content_change(&mut parent.metadata());
         Ok(self.entry(&node))

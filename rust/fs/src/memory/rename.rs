@@ -83,6 +83,9 @@ impl Memory {
         if target.is_some() && flags.contains(RenameFlags::NOREPLACE) {
             return Err(Errno::EEXIST);
         }
+        if target.is_none() && flags.contains(RenameFlags::EXCHANGE) {
+            return Err(Errno::ENOENT);
+        }
         if is_above(&source, to.parent) {
             return Err(Errno::EINVAL);
         }
