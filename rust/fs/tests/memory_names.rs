@@ -118,12 +118,12 @@ fn check(steps: &[Step]) -> Result<()> {
         assert_eq!(outcome, expected, "step {index} of {steps:?}");
     }
     assert_eq!(picture(&memory), picture(&tmpfs), "after {steps:?}");
-    check_balance(memory);
+    check_balance(&memory);
     outcome
 }
 
 /// When all names are gone, so is everything else.
-fn check_balance(fixture: Fixture<Memory, ()>) {
+fn check_balance(fixture: &Fixture<Memory, ()>) {
     let fs = &fixture.fs;
     let mut pending = vec![(Inode::ROOT, 0)];
     while let Some((inode, listed)) = pending.pop() {
@@ -328,5 +328,5 @@ fn threads_that_move_directories_leave_a_tree() {
         });
         assert_eq!((*kind, *links as usize), (FileType::Directory, 2 + below.count()), "{path}");
     }
-    check_balance(fixture);
+    check_balance(&fixture);
 }
