@@ -137,6 +137,42 @@ def test_mount_options(fusesg_command, mountpoint, source):
         (mountpoint / "new").touch()
 
 
+def test_memory(fusesg_command, mountpoint):
+    options = "size=1m,noexec,inodes=1k,uid=5,gid=6,mode=1770"
+    result = fusesg_command("mount", "-o", options, "memory:", mountpoint)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    root, shown = os.stat(mountpoint), os.statvfs(mountpoint)
+    assert (root.st_uid, root.st_gid) == (5, 6)
+    assert stat.S_IMODE(root.st_mode) == 0o1770
+    assert (shown.f_blocks * shown.f_frsize, shown.f_files) == (1 << 20, 1024)
+    device, _, kind, options = mount_line(mountpoint).split()[:4]
+    assert (device, kind) == ("memory:", "fuse.fusesg")
+    assert "noexec" in options.split(",")
+    (mountpoint / "file").write_text("content")
+    assert (mountpoint / "file").read_text() == "content"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "size=lots"], "-o size=lots: expected a number, which may end in"),
+        (["-o", "size"], "-o size: expected a number"),
+        (["-o", "size=0"], "-o: size"),
+        (["-o", "uid=me"], "-o uid=me: expected the number of a user or group"),
+        (["-o", "mode=8"], "-o mode=8: expected octal digits"),
+        (["-o", "sizes=1"], "unknown option 'sizes'"),
+        (["--set", "size=1"], "--set is for classes"),
+    ],
+)
+def test_options_of_memory_that_cannot_be(
+    fusesg_command, mountpoint, arguments, message
+):
+    result = fusesg_command("mount", *arguments, "memory:", mountpoint)
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert mount_line(mountpoint) is None
+
+
 @pytest.mark.parametrize("how", ["file", "module"])
 def test_class_with_arguments(fusesg_command, mountpoint, module, how):
     name = {"file": "counted.py:Counted", "module": "counted:Counted"}[how]
