@@ -41,6 +41,7 @@ class ConfigOptions(TypedDict, total=False):
     max_readahead: int | None
     max_background: int
     congestion_threshold: int | None
+    max_requests: int
     reader_threads: int
     max_python_threads: int
     request_timeout: float | None
@@ -190,6 +191,9 @@ class Config:
             own 12 starves deep queues.
         congestion_threshold: Background requests above which the kernel holds
             readahead back. Default None: three quarters of `max_background`.
+        max_requests: Operations that are in progress in this process at a time, in a
+            callback or on their way to one. Further ones wait in order of arrival; closing
+            a file goes on all the same. Default 4096.
 
     Who serves them:
 
@@ -239,6 +243,7 @@ class Config:
     max_readahead: int | None = _integer(None, 0, 2**32 - 1, "bytes")
     max_background: int = _integer(128, 1, 2**16 - 1)
     congestion_threshold: int | None = _integer(None, 1, 2**16 - 1)
+    max_requests: int = _integer(4096, 1, 2**16)
     reader_threads: int = _integer(2, 2, 256)
     max_python_threads: int = _integer(64, 1, 4096)
     request_timeout: float | None = _limit(None)

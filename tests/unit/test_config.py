@@ -69,6 +69,7 @@ def test_settings_are_all_fields():
             "from 4096 to 16777216 bytes in steps of 4096",
         ),
         ({"max_background": 0}, ValueError, "max_background=0"),
+        ({"max_requests": 0}, ValueError, "max_requests=0"),
         ({"congestion_threshold": 129}, ValueError, "max_background, which is 128"),
         ({"source": ""}, ValueError, "must be a non-empty string"),
         ({"source": "a\nb"}, ValueError, "without NUL and newline"),

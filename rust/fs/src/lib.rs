@@ -12,6 +12,7 @@
 //! | [`Attributes`], [`SetAttributes`], [`FileType`] | `attributes.rs` |
 //! | [`Context`]: who asks | `context.rs` |
 //! | [`Operation`], [`OperationKind`], [`OperationSet`] | `operation.rs`, `operation_kind.rs` |
+//! | [`RequestSize`]: which operations carry pages, and which must not fail | `request_size.rs` |
 //! | [`Reply`], [`Entry`], [`Opened`] … | `reply.rs` |
 //! | [`DirectorySink`]: where a listing goes | `directory.rs` |
 //! | [`FileSystem`]: the synchronous trait | `file_system.rs` |
@@ -37,6 +38,7 @@ mod operation_kind;
 pub mod passthrough;
 mod properties;
 mod reply;
+mod request_size;
 mod set_group_id;
 mod timestamp;
 
@@ -50,6 +52,7 @@ pub use operation::{Operation, PollWaiter, RenameFlags};
 pub use operation_kind::{OperationKind, OperationSet};
 pub use properties::Properties;
 pub use reply::{AttributesReply, Entry, FilesystemStatistics, Lock, Opened, OpenedFlags, Reply};
+pub use request_size::RequestSize;
 pub use timestamp::Timestamp;
 
 /// What an operation of a file system returns.

@@ -53,6 +53,9 @@ pub struct MountConfig {
     pub max_background: u16,
     /// Background requests above which the kernel holds back readahead.
     pub congestion_threshold: Option<u16>,
+    /// Operations that are carried out at the same time, at least one. Further ones wait;
+    /// one that closes a file never waits for others than its like.
+    pub max_requests: usize,
     /// Kernel writeback cache.
     pub writeback_cache: bool,
     /// Let the kernel read and write backing files itself, where the file system offers them.
@@ -93,6 +96,7 @@ impl MountConfig {
             max_readahead: None,
             max_background: 128,
             congestion_threshold: None,
+            max_requests: 4096,
             writeback_cache: false,
             kernel_passthrough: false,
             request_timeout: None,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fusesg_fs::{Context, Errno, Operation};
 
 use crate::MountConfig;
+use crate::admission::Admission;
 use crate::client::Calls;
 use crate::data_path::DataPath;
 use crate::in_flight::{InFlight, Pending};
@@ -26,6 +27,7 @@ pub(crate) struct Connection {
     pub(crate) attribute_timeout: Duration,
     pub(crate) negative_timeout: Duration,
     pub(crate) in_flight: InFlight,
+    pub(crate) admission: Admission,
     pub(crate) sweeper: Wakeup,
     pub(crate) metrics: Metrics,
     pub(crate) data_path: DataPath,
@@ -54,6 +56,7 @@ impl Connection {
             attribute_timeout: config.attribute_timeout,
             negative_timeout: config.negative_timeout,
             in_flight: InFlight::new(),
+            admission: Admission::new(config.max_requests),
             sweeper: Wakeup::default(),
             metrics: Metrics::default(),
             data_path: DataPath::new(config),
@@ -115,7 +118,8 @@ impl Connection {
             in_flight: self.in_flight.count(),
             interrupted: self.metrics.interrupted.load(Relaxed),
             timed_out: self.metrics.timed_out.load(Relaxed),
-            pool: self.data_path.pool.statistics(),
+            requests: self.admission.statistics(),
+            pool: self.data_path.pools.statistics(),
             data_path: self.data_path.statistics(),
         }
     }

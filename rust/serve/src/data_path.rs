@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fusesg_sg::{
-    MoveOffer, NotMoved, NotSpliced, PAGE_SIZE, PackedList, PagePool, PipePool, PipeStatistics,
+    MoveOffer, NotMoved, NotSpliced, PAGE_SIZE, PackedList, PagePools, PipePool, PipeStatistics,
     SegmentList, SplicedMessage, thread_number,
 };
 
 use crate::MountConfig;
 
-/// Idle reply buffers that are kept; each takes `max_write` bytes at most.
-const IDLE_BUFFERS: usize = 16;
 /// Idle pipes that are kept: two descriptors and 10 KiB of kernel memory each, no pages.
 const IDLE_PIPES: usize = 8;
 
@@ -77,7 +75,8 @@ pub struct Moved {
 
 #[derive(Debug)]
 pub(crate) struct DataPath {
-    pub(crate) pool: Arc<PagePool>,
+    /// Buffers for what is not sent from where it is.
+    pub(crate) pools: PagePools,
     pub(crate) pipes: Arc<PipePool>,
     /// Bytes from which on an answer is worth a pipe.
     pub(crate) splice_threshold: u64,
@@ -107,7 +106,7 @@ impl DataPath {
     pub(crate) fn new(config: &MountConfig) -> Self {
         let largest = config.max_write as usize;
         Self {
-            pool: PagePool::new(largest, IDLE_BUFFERS),
+            pools: PagePools::new(largest),
             // the header takes the place of a page
             pipes: PipePool::new(largest + PAGE_SIZE, IDLE_PIPES),
             splice_threshold: config.splice_threshold.into(),

@@ -41,6 +41,7 @@ impl<'l> DataReply<'l> {
         path: &DataPath,
         patience: &dyn Patience,
     ) -> Result<Self, Errno> {
+        let pool = path.pools.for_bytes(list.len());
         if list.len() >= path.splice_threshold {
             match SplicedMessage::load(list, &path.pipes, HEADER, patience) {
                 Ok(message) => {
@@ -49,12 +50,12 @@ impl<'l> DataReply<'l> {
                 }
                 Err(LoadError::NotSpliced(unspliced)) => {
                     path.count_not_spliced(unspliced.reason());
-                    return Self::packed(list, unspliced.pack(list, &path.pool, patience)?, path);
+                    return Self::packed(list, unspliced.pack(list, pool, patience)?, path);
                 }
                 Err(LoadError::Failed(error)) => return Err(errno(&error)),
             }
         }
-        Self::packed(list, PackedList::new(list, &path.pool, patience)?, path)
+        Self::packed(list, PackedList::new(list, pool, patience)?, path)
     }
 
     fn packed(
@@ -72,6 +73,14 @@ impl<'l> DataReply<'l> {
         match &self.bytes {
             Bytes::Packed(packed) => packed.len(),
             Bytes::Spliced(message) => message.payload(),
+        }
+    }
+
+    /// Number of those that are in pages of ours.
+    pub(crate) fn in_pages(&self) -> usize {
+        match &self.bytes {
+            Bytes::Packed(packed) => packed.copied(),
+            Bytes::Spliced(_) => 0,
         }
     }
 
@@ -93,7 +102,12 @@ impl<'l> DataReply<'l> {
                 path.count(Way::Spliced);
                 path.count_moves(&message.move_offer());
                 let sent = connection.own_reply.spliced(unique, &mut message, path.offer_moves);
-                (Way::Spliced, sent.map_err(|error| (error, message.take_back(&path.pool).ok())))
+                (
+                    Way::Spliced,
+                    sent.map_err(|error| {
+                        (error, message.take_back(path.pools.for_bytes(self.list.len())).ok())
+                    }),
+                )
             }
         };
         match sent {
@@ -119,11 +133,13 @@ fn send_copied<'l>(
         Some(packed) => Ok(packed),
         // what streams gave is gone
         None if list.has_streams() => Err(Errno::EIO),
-        None => PackedList::new(list, &path.pool, &Endless).map_err(Errno::from).and_then(complete),
+        None => PackedList::new(list, path.pools.for_bytes(list.len()), &Endless)
+            .map_err(Errno::from)
+            .and_then(complete),
     };
     let copied = packed.and_then(|packed| {
         let length = packed.len();
-        Ok((packed.into_contiguous(&path.pool)?, length))
+        Ok((packed.into_contiguous(path.pools.for_bytes(list.len()))?, length))
     });
     match copied {
         Ok((bytes, length)) => fuser.data(&bytes[..length]),

@@ -36,6 +36,10 @@ pub trait Dispatch: Send + Sync + 'static {
         let _ = unique;
     }
 
+    /// No operation was asked for during a second: memory that is kept for the next one may
+    /// be freed. Called from the sweeper's thread; must not block.
+    fn idle(&self) {}
+
     /// Called once after the last operation was dispatched. Answers to earlier operations
     /// may still come; they go nowhere.
     fn destroy(&self);

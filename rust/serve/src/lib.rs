@@ -14,6 +14,7 @@
 //! | [`Responder`]: answers one request, exactly once | `responder.rs` |
 //! | [`Native`]: a synchronous file system behind `Dispatch` | `native.rs` |
 //! | what an operation passes on its way in; answers to those that are not implemented | `served.rs`, `absent.rs` |
+//! | a request for every operation; what waits for one | `admission.rs` |
 //! | the way back of an answer, on any transport | `transport.rs` |
 //! | `/dev/fuse` through fuser, capabilities | `fuser_transport/` |
 //! | [`Client`]: the kernel's part played in this process | `client/` |
@@ -36,6 +37,7 @@
 //! installs a logger drops them.
 
 mod absent;
+mod admission;
 mod caller;
 mod client;
 mod condvar;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fusesg_fs::OperationKind;
-use fusesg_sg::{PoolStatistics, thread_number};
+use fusesg_sg::{PoolStatistics, RequestStatistics, thread_number};
 
 use crate::data_path::DataPathStatistics;
 
@@ -26,7 +26,9 @@ pub struct Statistics {
     pub interrupted: u64,
     /// Requests answered ETIMEDOUT because of the mount's deadline.
     pub timed_out: u64,
-    /// The pool of reply buffers.
+    /// The requests that operations are served with.
+    pub requests: RequestStatistics,
+    /// The pools of reply buffers.
     pub pool: PoolStatistics,
     /// Which way the data of READs went.
     pub data_path: DataPathStatistics,

@@ -280,6 +280,7 @@ impl ServingMount {
             .inspect_err(|_| connection.sweeper.stop())?;
         let session_thread = move || {
             let outcome = session.run();
+            self.inner.connection.admission.close();
             self.inner.connection.sweeper.stop();
             self.inner.connection.notifications.close();
             for thread in [sweeper, sender] {

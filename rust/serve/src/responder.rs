@@ -7,9 +7,10 @@ use std::time::Duration;
 use fusesg_fs::{
     DirectoryEntry, DirectorySink, Entry, Errno, Inode, OperationKind, Reply, Result, Unique,
 };
-use fusesg_sg::{Patience, SegmentList};
+use fusesg_sg::{PAGE_SIZE, PageDescriptor, Patience, SegmentList};
 
 use crate::Delivery;
+use crate::admission::OperationRequest;
 use crate::connection::Connection;
 use crate::data_reply::DataReply;
 use crate::fuser_transport::FuserReply;
@@ -38,6 +39,8 @@ pub struct Responder {
     trace: Option<Box<str>>,
     /// Why the listing cannot be sent.
     bad_listing: Option<Errno>,
+    /// What the operation is served with, once it was admitted; returned with the answer.
+    request: Option<OperationRequest>,
     /// Until answered: the transport's way back.
     reply: Option<TransportReply>,
 }
@@ -70,7 +73,23 @@ impl Responder {
         reply: TransportReply,
     ) -> Self {
         let reply = Some(reply);
-        Self { connection, unique, kind, inode, ticket, wanted, trace, bad_listing: None, reply }
+        Self {
+            connection,
+            unique,
+            kind,
+            inode,
+            ticket,
+            wanted,
+            trace,
+            bad_listing: None,
+            request: None,
+            reply,
+        }
+    }
+
+    /// The operation may go on with `request`.
+    pub(crate) fn set_request(&mut self, request: OperationRequest) {
+        self.request = Some(request);
     }
 
     /// The request.
@@ -110,7 +129,7 @@ impl Responder {
     }
 
     /// Sends the answer to a READ of the kernel's.
-    fn send_to_kernel(&self, fuser: FuserReply, list: &SegmentList) -> Delivery {
+    fn send_to_kernel(&mut self, fuser: FuserReply, list: &SegmentList) -> Delivery {
         let connection = &*self.connection;
         // bytes are fetched before the right to answer is taken: a slow source must not
         // keep a killed caller waiting
@@ -118,7 +137,9 @@ impl Responder {
             Ok(reply) => reply,
             Err(errno) => return self.send(TransportReply::Fuser(fuser), Err(errno)),
         };
-        let (bytes, claimed) = (reply.len(), self.claim());
+        let (bytes, in_pages) = (reply.len(), reply.in_pages());
+        use_pages(self.request.as_mut(), in_pages);
+        let claimed = self.claim();
         if claimed {
             reply.send(connection, self.unique, fuser);
         } else {
@@ -129,7 +150,8 @@ impl Responder {
     }
 
     /// Sends any other answer.
-    fn send(&self, transport: TransportReply, result: Result<Reply>) -> Delivery {
+    fn send(&mut self, transport: TransportReply, result: Result<Reply>) -> Delivery {
+        use_pages(self.request.as_mut(), bytes_in_pages(self.kind, &result));
         let claimed = self.claim();
         let (failed, bytes) = (result.is_err(), moved_bytes(&result));
         let text = self.trace.as_ref().map(|_| trace::answer(&result));
@@ -286,6 +308,32 @@ impl Drop for Responder {
             log::error!("{} of inode {} was never answered; EIO instead", self.kind, self.inode);
             let _ = self.send(transport, Err(Errno::EIO));
         }
+        if self.request.take().is_some() {
+            self.connection.admission.request_freed();
+        }
+    }
+}
+
+/// Describes the pages of a request that `bytes` bytes take.
+fn use_pages(request: Option<&mut OperationRequest>, mut bytes: usize) {
+    let Some(request) = request else { return };
+    while let Some(descriptor) = PageDescriptor::new(0, bytes.min(PAGE_SIZE))
+        && !descriptor.is_empty()
+        && request.pages.push((), descriptor).is_ok()
+    {
+        bytes -= descriptor.len();
+    }
+}
+
+/// Bytes in the pages of a request, for an answer other than [`Reply::Data`].
+fn bytes_in_pages(kind: OperationKind, result: &Result<Reply>) -> usize {
+    match result {
+        Ok(Reply::Written(bytes)) if kind == OperationKind::Write => *bytes as usize,
+        Ok(Reply::Ioctl { data, .. }) => data.len(),
+        Ok(Reply::Done) if matches!(kind, OperationKind::Readdir | OperationKind::Readdirplus) => {
+            PAGE_SIZE
+        }
+        _ => 0,
     }
 }
 

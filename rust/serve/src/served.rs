@@ -13,6 +13,7 @@ use fusesg_fs::{
     Context, Errno, Inode, Operation, OperationKind, OperationSet, Properties, Unique,
 };
 
+use crate::admission::Admitted;
 use crate::connection::Connection;
 use crate::responder::{Responder, Wanted};
 use crate::serving::Serving;
@@ -33,22 +34,32 @@ impl Served {
         dispatch: Arc<dyn Dispatch>,
         connection: Arc<Connection>,
         properties: Properties,
-    ) -> Self {
+    ) -> Arc<Self> {
         let all = OperationKind::ALL.iter().copied();
         let implemented = all.filter(|kind| absent::is_implemented(&properties, *kind)).collect();
-        Self { dispatch, connection, properties, implemented }
+        Arc::new(Self { dispatch, connection, properties, implemented })
     }
 
-    /// Passes an operation on. `wanted` is how many bytes the answer may have.
+    /// Passes an operation on, as soon as there is a request for it. `wanted` is how many
+    /// bytes the answer may have.
     pub(crate) fn serve(
-        &self,
+        self: &Arc<Self>,
         context: Context,
         wanted: Wanted,
         reply: TransportReply,
         operation: Operation<'_>,
     ) {
-        let kind = operation.kind();
         let responder = self.connection.begin(&context, &operation, wanted, reply);
+        let arrived = Admitted { context, operation, responder };
+        if let Some(admitted) = self.connection.admission.admit(self, arrived) {
+            self.carry_out(admitted);
+        }
+    }
+
+    /// Passes on an operation that has its request.
+    pub(crate) fn carry_out(&self, admitted: Admitted<'_>) {
+        let Admitted { context, operation, responder } = admitted;
+        let kind = operation.kind();
         if !names_are_possible(&operation) {
             let _ = responder.answer(Err(Errno::EINVAL));
         } else if self.implemented.contains(kind) {

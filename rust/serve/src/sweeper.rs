@@ -5,8 +5,11 @@
 //! [table](crate::in_flight) (no Python, no lock of the file system): while requests are
 //! being served it looks at them every [`TICK`]; for one older than [`PATIENCE`] it asks
 //! `/proc` whether a signal waits for the caller, and if so answers in the callback's
-//! place. With nothing in flight it sleeps for good. It also tells the
-//! [watcher](crate::watcher) when a thread of this process waits for its own mount.
+//! place. It also tells the [watcher](crate::watcher) when a thread of this process waits for
+//! its own mount.
+//!
+//! With nothing in flight it sleeps. When that has lasted for [`IDLE`] it has buffers freed
+//! that were kept for the next request, and then sleeps for good.
 //!
 //! Going to sleep and entering a request may cross. The sweeper first says that it sleeps
 //! and then looks at the table once more; a request first enters the table and then looks
@@ -18,7 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, JoinHandle, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fusesg_fs::{Errno, OperationKind, Unique};
 
@@ -30,6 +33,8 @@ use crate::{Dispatch, MountConfig};
 
 /// Time between two looks.
 const TICK: Duration = Duration::from_millis(50);
+/// Time without a request after which memory is given back.
+const IDLE: Duration = Duration::from_secs(1);
 /// Age from which a caller is looked at.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -99,6 +104,7 @@ impl Sweeper {
         let wakeup = &self.connection.sweeper;
         let mut processes = Processes::new();
         let mut own_waits = false;
+        let mut trimmed = false;
         while !wakeup.stop.load(Ordering::SeqCst) {
             if !self.connection.in_flight.is_empty() {
                 self.sweep(&mut processes);
@@ -110,10 +116,28 @@ impl Sweeper {
             self.tell_watcher(&mut own_waits, &processes);
             wakeup.awake.store(false, Ordering::SeqCst);
             if self.connection.in_flight.is_empty() && !wakeup.stop.load(Ordering::SeqCst) {
-                thread::park();
+                trimmed = self.sleep(trimmed);
             }
             wakeup.awake.store(true, Ordering::SeqCst);
         }
+    }
+
+    /// Sleeps until a request comes or memory is to be given back; tells whether it was.
+    fn sleep(&self, trimmed: bool) -> bool {
+        if trimmed {
+            thread::park();
+            return false;
+        }
+        let asleep = Instant::now();
+        thread::park_timeout(IDLE);
+        if asleep.elapsed() < IDLE {
+            return false;
+        }
+        self.connection.data_path.pools.trim();
+        if let Some(dispatch) = self.dispatch.upgrade() {
+            dispatch.idle();
+        }
+        true
     }
 
     fn sweep(&self, processes: &mut Processes) {
@@ -172,6 +196,7 @@ impl Sweeper {
             return;
         }
         counter.fetch_add(1, Ordering::Relaxed);
+        self.connection.admission.give_up(request.unique);
         if let Some(dispatch) = self.dispatch.upgrade() {
             dispatch.cancelled(request.unique);
         }

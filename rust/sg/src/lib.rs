@@ -11,6 +11,7 @@
 //! | [`Segment`]: one piece of data (buffer, pages, extent, zeros, stream) | `segment.rs` |
 //! | [`SegmentList`]: what a READ is answered with | `segment_list.rs` |
 //! | [`PagePool`]: page-aligned, reused buffers | `pool.rs` |
+//! | [`PagePools`]: a pool for each size of buffer | `page_pools.rs` |
 //! | [`RequestAllocator`]: bounded requests, each with its page vector, and one in reserve | `request.rs` |
 //! | [`PageRun`]: data in owned pages, which the last owner may give away | `page_run.rs` |
 //! | [`PageVector`]: the pages of a request and which bytes of them | `page_vector.rs` |
@@ -100,6 +101,7 @@ mod gather;
 mod iovec;
 mod move_offer;
 mod packer;
+mod page_pools;
 mod page_run;
 mod page_span;
 mod page_vector;
@@ -127,6 +129,7 @@ pub use gather::gather;
 pub use iovec::{IovecCursor, TooManyBytes, UserMemory};
 pub use move_offer::MoveOffer;
 pub use packer::PackedList;
+pub use page_pools::PagePools;
 pub use page_run::{Page, PageRun};
 pub use page_span::PageSpan;
 pub use page_vector::{INLINE_PAGES, OutOfMemory, PageDescriptor, PageVector};

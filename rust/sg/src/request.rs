@@ -337,12 +337,6 @@ impl<T> Request<T> {
     pub fn is_reserved(&self) -> bool {
         self.lease.slot == Slot::Reserved
     }
-
-    /// Counts pages that were used for this request without being in its vector: a buffer of
-    /// several pages, taken in one piece.
-    pub fn count_pages(&mut self, pages: usize) {
-        self.lease.pages_used += pages;
-    }
 }
 
 impl<T> AsMut<PageVector<T>> for Request<T> {
@@ -353,7 +347,7 @@ impl<T> AsMut<PageVector<T>> for Request<T> {
 
 impl<T> Drop for Request<T> {
     fn drop(&mut self) {
-        self.lease.pages_used += self.pages.len();
+        self.lease.pages_used = self.pages.len();
     }
 }
 

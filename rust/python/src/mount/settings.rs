@@ -73,6 +73,7 @@ impl Settings {
             "max_readahead" => config.max_readahead = value.extract()?,
             "max_background" => config.max_background = value.extract()?,
             "congestion_threshold" => config.congestion_threshold = value.extract()?,
+            "max_requests" => config.max_requests = value.extract()?,
             "writeback_cache" => config.writeback_cache = value.extract()?,
             "kernel_passthrough" => config.kernel_passthrough = value.extract()?,
             "request_timeout" => config.request_timeout = optional_seconds(value)?,

@@ -1,6 +1,7 @@
 //! The numbers of a mount as a dict.
 
 use fusesg_serve::{DataPathStatistics, OperationStatistics, Statistics};
+use fusesg_sg::{PoolStatistics, RequestStatistics};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -13,16 +14,11 @@ pub(crate) fn to_python<'py>(
     core: &Core,
 ) -> PyResult<Bound<'py, PyDict>> {
     let operations = operations_to_python(py, statistics)?;
-    let pool = PyDict::new(py);
-    pool.set_item("hits", statistics.pool.hits)?;
-    pool.set_item("misses", statistics.pool.misses)?;
-    pool.set_item("bytes_idle", statistics.pool.bytes_idle)?;
+    let pool = pool_to_python(py, &statistics.pool)?;
     let moved = data_path_to_python(py, &statistics.data_path)?;
-    let writes = core.pool.statistics();
-    let write_pool = PyDict::new(py);
-    write_pool.set_item("hits", writes.hits)?;
-    write_pool.set_item("misses", writes.misses)?;
-    write_pool.set_item("bytes_idle", writes.bytes_idle)?;
+    moved.set_item("requests", requests_to_python(py, &statistics.requests)?)?;
+    moved.set_item("pool", &pool)?;
+    let write_pool = pool_to_python(py, &core.pools.statistics())?;
     let (threads, peak, queued) = core.executor_statistics();
     let python = PyDict::new(py);
     python.set_item("threads", threads)?;
@@ -39,6 +35,38 @@ pub(crate) fn to_python<'py>(
     all.set_item("core", moved)?;
     all.set_item("python", python)?;
     Ok(all)
+}
+
+/// What operations were served with.
+pub(crate) fn requests_to_python<'py>(
+    py: Python<'py>,
+    requests: &RequestStatistics,
+) -> PyResult<Bound<'py, PyDict>> {
+    let numbers = PyDict::new(py);
+    numbers.set_item("allocated", requests.allocated)?;
+    numbers.set_item("outstanding", requests.outstanding)?;
+    numbers.set_item("inline", requests.inline)?;
+    numbers.set_item("heap", requests.heap)?;
+    numbers.set_item("pages_requested", requests.pages_requested)?;
+    numbers.set_item("pages_used", requests.pages_used)?;
+    numbers.set_item("reserved_uses", requests.reserved_uses)?;
+    numbers.set_item("waits", requests.waits)?;
+    numbers.set_item("failures", requests.failures)?;
+    Ok(numbers)
+}
+
+/// What buffers were lent.
+pub(crate) fn pool_to_python<'py>(
+    py: Python<'py>,
+    pool: &PoolStatistics,
+) -> PyResult<Bound<'py, PyDict>> {
+    let numbers = PyDict::new(py);
+    numbers.set_item("hits", pool.hits)?;
+    numbers.set_item("misses", pool.misses)?;
+    numbers.set_item("bytes_resident", pool.bytes_resident)?;
+    numbers.set_item("bytes_idle", pool.bytes_idle)?;
+    numbers.set_item("bytes_low_water", pool.bytes_low_water)?;
+    Ok(numbers)
 }
 
 /// Which way the data of READs went.

@@ -213,7 +213,7 @@ impl Session {
 
     /// Pieces of memory in one buffer of `length` bytes or more.
     pub(super) fn joined(&self, pieces: &[&[u8]], length: usize) -> Result<PooledBuffer> {
-        let pool = &self.served.connection.data_path.pool;
+        let pool = self.served.connection.data_path.pools.for_bytes(length as u64);
         let mut buffer = pool.take_at_least(length).map_err(io::Error::from)?;
         let mut rest = &mut *buffer;
         for piece in pieces {

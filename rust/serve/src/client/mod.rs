@@ -138,6 +138,7 @@ impl Client {
         self.life.wait_for_users(self.session.config.close_grace, || self.session.abort());
         self.workers.close();
         self.files.close_all();
+        self.session.served.connection.admission.close();
         if let Some(sweeper) = self.sweeper.lock().take() {
             self.session.served.connection.sweeper.stop();
             if sweeper.join().is_err() {

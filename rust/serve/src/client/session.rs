@@ -33,7 +33,7 @@ const LOW_WATER: usize = 16;
 
 /// A file system and its one caller, from `init` to `destroy`.
 pub(super) struct Session {
-    pub(super) served: Served,
+    pub(super) served: Arc<Served>,
     pub(super) config: ClientConfig,
     pub(super) interrupted: Option<Interrupted>,
     /// Answered ENOSYS; not asked for again.
@@ -56,7 +56,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(
-        served: Served,
+        served: Arc<Served>,
         config: ClientConfig,
         interrupted: Option<Interrupted>,
     ) -> Arc<Self> {

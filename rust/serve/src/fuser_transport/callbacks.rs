@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use fuser::{
@@ -30,12 +31,12 @@ use crate::transport::TransportReply;
 /// What fuser serves: every request goes through the file system's door.
 #[derive(Debug)]
 pub(crate) struct FuserTransport {
-    served: Served,
+    served: Arc<Served>,
     config: MountConfig,
 }
 
 impl FuserTransport {
-    pub(crate) fn new(served: Served, config: MountConfig) -> Self {
+    pub(crate) fn new(served: Arc<Served>, config: MountConfig) -> Self {
         Self { served, config }
     }
 

@@ -339,9 +339,10 @@ impl FileSystem for Memory {
     }
 }
 
-/// Passes everything on but READs, whose responders the test gets.
+/// Passes everything on but READs, or what else is to be held, whose responders the test gets.
 pub struct HoldReads {
     pub native: Native<Memory>,
+    kinds: OperationSet,
     held: Sender<(Context, Responder)>,
     cancelled: Sender<Unique>,
     on_read: Mutex<Option<Box<dyn FnOnce() + Send>>>,
@@ -355,10 +356,15 @@ pub struct Held {
 
 impl HoldReads {
     pub fn new(memory: Memory) -> (Arc<Self>, Held) {
+        Self::holding(OperationSet::EMPTY.with(OperationKind::Read), memory)
+    }
+
+    pub fn holding(kinds: OperationSet, mut memory: Memory) -> (Arc<Self>, Held) {
+        memory.implemented = memory.implemented.union(kinds);
         let (held, reads) = channel();
         let (cancelled, cancellations) = channel();
         let native = Native::new(Arc::new(memory));
-        let dispatch = Self { native, held, cancelled, on_read: Mutex::default() };
+        let dispatch = Self { native, kinds, held, cancelled, on_read: Mutex::default() };
         (Arc::new(dispatch), Held { reads, cancelled: cancellations })
     }
 
@@ -384,8 +390,9 @@ impl Dispatch for HoldReads {
     }
 
     fn dispatch(&self, context: Context, operation: Operation<'_>, responder: Responder) {
-        if matches!(operation, Operation::Read { .. }) {
-            if let Some(action) = self.on_read.lock().take() {
+        if self.kinds.contains(operation.kind()) {
+            let action = self.on_read.lock().take();
+            if let Some(action) = action {
                 action();
             }
             let _ = self.held.send((context, responder));
