@@ -192,8 +192,8 @@ class Config:
         congestion_threshold: Background requests above which the kernel holds
             readahead back. Default None: three quarters of `max_background`.
         max_requests: Operations that are in progress in this process at a time, in a
-            callback or on their way to one. Further ones wait in order of arrival; closing
-            a file goes on all the same. Default 4096.
+            callback or on their way to one. Further ones wait in order of arrival;
+            closing a file goes on all the same. Default 4096.
 
     Who serves them:
 

@@ -134,7 +134,7 @@ fn write(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Outcome> 
         let result = call.invoke(write_plan, "write_plan", arguments)?;
         return plan(call, &result, data.len() as u64);
     }
-    let view = buffers::write_view(call.py, data, &call.core.pool)
+    let view = buffers::write_view(call.py, data, &call.core.pools)
         .map_err(|error| call.raised("write", &error))?;
     let result = call.method(OperationKind::Write, (number(*inode), object, *offset, view, ctx))?;
     written(call, "write", &result, data.len() as u64)

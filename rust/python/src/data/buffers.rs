@@ -17,10 +17,9 @@
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
-use std::sync::Arc;
 
 use bytes::Bytes;
-use fusesg_sg::{PagePool, PooledBuffer};
+use fusesg_sg::{PagePools, PooledBuffer};
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyMemoryError, PyTypeError};
 use pyo3::ffi;
@@ -238,8 +237,11 @@ pub(crate) fn view(py: Python<'_>, bytes: Bytes) -> PyResult<Bound<'_, PyMemoryV
 ///
 /// The copy lets the transport's buffer be reused at once; the pooled buffer goes back when
 /// the last view of it dies, so a view that is kept stays valid and costs the pool one buffer.
-pub(crate) fn write_view(py: Python<'_>, data: &[u8], pool: &Arc<PagePool>) -> PyResult<Py<PyAny>> {
-    let mut buffer = pool.take().map_err(|error| PyMemoryError::new_err(error.to_string()))?;
+pub(crate) fn write_view(py: Python<'_>, data: &[u8], pools: &PagePools) -> PyResult<Py<PyAny>> {
+    let mut buffer = pools
+        .for_bytes(data.len() as u64)
+        .take()
+        .map_err(|error| PyMemoryError::new_err(error.to_string()))?;
     let bytes = match buffer.get_mut(..data.len()) {
         Some(start) => {
             start.copy_from_slice(data);

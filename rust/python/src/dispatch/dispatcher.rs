@@ -16,7 +16,7 @@ use fusesg_fs::{
     OperationSet, Properties, Reply, Result,
 };
 use fusesg_serve::{Delivery, Dispatch, Native, Responder};
-use fusesg_sg::{PagePool, Segment, SegmentList};
+use fusesg_sg::{PagePools, Segment, SegmentList};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
@@ -34,8 +34,6 @@ use crate::threads::thread_state::{self, Refused};
 const CALLBACKS_END: Duration = Duration::from_secs(1);
 /// How long it waits for the class's `destroy`, which may have data to bring home.
 const DESTROY_ENDS: Duration = Duration::from_secs(30);
-/// Buffers for the data of writes that the pool keeps.
-const POOLED_WRITES: usize = 8;
 
 /// A mounted Python object, as its callbacks need it.
 pub(crate) struct Core {
@@ -48,7 +46,7 @@ pub(crate) struct Core {
     pub(crate) handles: Handles,
     pub(crate) listings: Listings,
     /// Buffers that hold the data of writes.
-    pub(crate) pool: Arc<PagePool>,
+    pub(crate) pools: PagePools,
     /// What the root has to be.
     pub(crate) root: FileType,
     /// A bare handle from open keeps cached pages.
@@ -116,7 +114,7 @@ impl Core {
             native: native.map(Native::new),
             handles: Handles::default(),
             listings: Listings::default(),
-            pool: PagePool::new(limits.max_write as usize, POOLED_WRITES),
+            pools: PagePools::new(limits.max_write as usize),
             root: limits.root,
             keep_cache: declared.keep_cache.unwrap_or(false),
             offers_passthrough: properties.kernel_passthrough,
@@ -466,6 +464,13 @@ impl Dispatch for PythonDispatch {
 
     fn forget(&self, inode: Inode, count: u64) {
         self.0.forget(inode, count);
+    }
+
+    fn idle(&self) {
+        self.0.pools.trim();
+        if let Some(native) = &self.0.native {
+            native.idle();
+        }
     }
 
     fn destroy(&self) {

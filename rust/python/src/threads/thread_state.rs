@@ -28,6 +28,7 @@ pub(crate) fn attach<R>(callback: impl FnOnce(Python<'_>) -> R) -> Option<R> {
 
 /// Why a request's callback did not run.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a request is moved on, not allocated")]
 pub(crate) enum Refused {
     /// The interpreter is ending; here is the request, to be answered without it.
     Ending(Request),
