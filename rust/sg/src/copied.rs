@@ -96,6 +96,8 @@ pub struct Copied {
     pub copied_bytes: u64,
     /// Zeros of the list that were written as such.
     pub filled_bytes: u64,
+    /// Lists of pipes that had all their bytes and were taken at once.
+    pub pipe_lists: u64,
     /// Pages that took data and were not moved.
     pub not_moved: NotMovedPages,
     /// What ended the data early, if that was neither the end of a file nor that of a stream.
@@ -113,6 +115,7 @@ pub struct CopyStatistics {
     reads: AtomicU64,
     copied_bytes: AtomicU64,
     filled_bytes: AtomicU64,
+    pipe_lists: AtomicU64,
     not_moved: [AtomicU64; NotMoved::ALL.len()],
 }
 
@@ -135,6 +138,8 @@ pub struct CopyCounts {
     pub copied_bytes: u64,
     /// Zeros that were written.
     pub filled_bytes: u64,
+    /// Lists of pipes that were taken at once.
+    pub pipe_lists: u64,
     /// Pages that were not moved.
     pub not_moved: NotMovedPages,
 }
@@ -155,6 +160,7 @@ impl CopyStatistics {
         add(&self.reads, copied.reads);
         add(&self.copied_bytes, copied.copied_bytes);
         add(&self.filled_bytes, copied.filled_bytes);
+        add(&self.pipe_lists, copied.pipe_lists);
         for (reason, pages) in copied.not_moved.iter() {
             add(&self.not_moved[reason as usize], pages);
         }
@@ -172,6 +178,7 @@ impl CopyStatistics {
             reads: load(&self.reads),
             copied_bytes: load(&self.copied_bytes),
             filled_bytes: load(&self.filled_bytes),
+            pipe_lists: load(&self.pipe_lists),
             not_moved: NotMovedPages(std::array::from_fn(|index| load(&self.not_moved[index]))),
         }
     }

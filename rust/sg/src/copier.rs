@@ -19,6 +19,7 @@ use smallvec::SmallVec;
 
 use crate::destination::{Cursor, Place};
 use crate::page_run::PagePiece;
+use crate::pipe_list::ReadyPipes;
 use crate::{
     Copied, Destination, Extent, NotMoved, PAGE_SIZE, Patience, Segment, SegmentList, sys,
 };
@@ -55,6 +56,10 @@ pub fn copy(
         return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
     }
     let mut copier = Copier::new(cursor, options);
+    if let Some(pipes) = ReadyPipes::of(&list) {
+        patience.keep_waiting()?;
+        return pipes.gather(copier).map_err(io::Error::from);
+    }
     copier.take_all(list, patience);
     copier.finish()
 }
@@ -77,6 +82,16 @@ enum Piece {
 impl<'d, 'm> Copier<'d, 'm> {
     pub(crate) fn new(cursor: Cursor<'d, 'm>, options: CopyOptions) -> Self {
         Self { cursor, options, copied: Copied::default() }
+    }
+
+    /// Bytes that still fit.
+    pub(crate) fn room(&self) -> u64 {
+        self.cursor.room()
+    }
+
+    /// The source is a list of pipes, taken at once.
+    pub(crate) fn count_pipe_list(&mut self) {
+        self.copied.pipe_lists += 1;
     }
 
     fn take_all(&mut self, list: SegmentList, patience: &dyn Patience) {

@@ -8,18 +8,23 @@
 //! kernel takes the buffers out of the pipes itself; here it carries their bytes with one
 //! readv for each pipe. What is different is what can go wrong: all descriptors are looked at
 //! first and the bytes in their pipes counted, so that an error leaves every pipe as it was;
-//! and how many bytes came is told.
+//! and how many bytes came is told. The [page copier](crate::copy) answers this way what is
+//! nothing but pipes that have their bytes already.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IoSliceMut, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use parking_lot::MutexGuard;
 
 use crate::copier::Copier;
 use crate::destination::Cursor;
+use crate::stream::Detour;
 use crate::sys::streams as sys;
-use crate::{Copied, CopyOptions, Destination};
+use crate::{Copied, CopyOptions, Destination, Segment, SegmentList, Stream};
 
 /// Why a list of pipes was not gathered.
 #[derive(Debug)]
@@ -134,46 +139,89 @@ pub fn gather_pipes<P: AsFd>(
     options: CopyOptions,
 ) -> Result<Copied, GatherError> {
     let cursor = Cursor::new(destination).map_err(GatherError::Failed)?;
-    let sources = look_at(pipes)?;
-    let available = sources.iter().map(|source| source.available as u64).sum();
-    let room = cursor.room();
-    if available > room {
-        return Err(GatherError::TooLong { available, room });
+    let sources = look_at(pipes.iter().map(|pipe| (pipe.as_fd(), u64::MAX)))?;
+    drain_all(&sources, Copier::new(cursor, options))
+}
+
+/// The pipes of an answer that has nothing else in it and need not be waited for.
+#[derive(Debug)]
+pub(crate) struct ReadyPipes<'l> {
+    sources: Vec<Source<'l>>,
+    /// Nobody else consumes the streams meanwhile.
+    _turns: Vec<MutexGuard<'l, Option<Detour>>>,
+}
+
+impl<'l> ReadyPipes<'l> {
+    /// Looks at the pipes of `list`. `None` if something else is in it, if a pipe has less
+    /// than its segment asks for, or if somebody is reading from one.
+    pub(crate) fn of(list: &'l SegmentList) -> Option<Self> {
+        let mut pieces = Vec::new();
+        let mut turns: Vec<(*const Stream, MutexGuard<'l, _>)> = Vec::new();
+        for segment in list.segments() {
+            let Segment::Stream { stream, length } = segment else { return None };
+            if !turns.iter().any(|(of, _)| *of == Arc::as_ptr(stream)) {
+                turns.push((Arc::as_ptr(stream), stream.try_take_pipe()?));
+            }
+            pieces.push((stream.as_fd(), *length));
+        }
+        let sources = look_at(pieces.iter().copied()).ok()?;
+        let complete = sources.iter().zip(&pieces).all(|(source, piece)| source.take == piece.1);
+        let turns = turns.into_iter().map(|(_, turn)| turn).collect();
+        (complete && !sources.is_empty()).then_some(Self { sources, _turns: turns })
     }
-    let mut copier = Copier::new(cursor, options);
-    for source in &sources {
-        source.drain(&mut copier).map_err(GatherError::Failed)?;
+
+    /// Puts what they hold where `copier` puts it.
+    pub(crate) fn gather(self, mut copier: Copier<'_, '_>) -> Result<Copied, GatherError> {
+        copier.count_pipe_list();
+        drain_all(&self.sources, copier)
     }
-    copier.finish().map_err(GatherError::Failed)
 }
 
 /// A pipe, and how much is to be taken from it.
 #[derive(Debug)]
 struct Source<'p> {
     pipe: BorrowedFd<'p>,
-    available: usize,
+    take: u64,
 }
 
-/// Looks at all pipes without changing any.
-fn look_at<P: AsFd>(pipes: &[P]) -> Result<Vec<Source<'_>>, GatherError> {
+/// Looks at all pipes without changing any. Of each as many bytes are wanted as come with
+/// it, or what is there, if that is less.
+fn look_at<'p>(
+    pipes: impl ExactSizeIterator<Item = (BorrowedFd<'p>, u64)>,
+) -> Result<Vec<Source<'p>>, GatherError> {
     let mut sources = Vec::new();
-    let mut seen = HashSet::new();
+    let mut left_in = HashMap::new();
     sources.try_reserve_exact(pipes.len()).map_err(|_| GatherError::OutOfMemory)?;
-    seen.try_reserve(pipes.len()).map_err(|_| GatherError::OutOfMemory)?;
-    for (index, pipe) in pipes.iter().enumerate() {
-        let (pipe, bad) = (pipe.as_fd(), GatherError::BadDescriptor { index });
+    left_in.try_reserve(pipes.len()).map_err(|_| GatherError::OutOfMemory)?;
+    for (index, (pipe, wanted)) in pipes.enumerate() {
+        let bad = GatherError::BadDescriptor { index };
         let Some(identity) = sys::readable_pipe(pipe) else { return Err(bad) };
-        let available = sys::bytes_in(pipe).map_err(|_| bad)?;
-        if seen.insert(identity) {
-            sources.push(Source { pipe, available });
-        }
+        let available = sys::bytes_in(pipe).map_err(|_| bad)? as u64;
+        let left = left_in.entry(identity).or_insert(available);
+        let take = wanted.min(*left);
+        *left -= take;
+        sources.push(Source { pipe, take });
     }
     Ok(sources)
 }
 
+/// Takes what was found, if there is room for all of it.
+fn drain_all(sources: &[Source<'_>], mut copier: Copier<'_, '_>) -> Result<Copied, GatherError> {
+    let available = sources.iter().map(|source| source.take).sum();
+    let room = copier.room();
+    if available > room {
+        return Err(GatherError::TooLong { available, room });
+    }
+    for source in sources {
+        source.drain(&mut copier).map_err(GatherError::Failed)?;
+    }
+    copier.finish().map_err(GatherError::Failed)
+}
+
 impl Source<'_> {
     fn drain(&self, copier: &mut Copier<'_, '_>) -> io::Result<()> {
-        let mut left = self.available;
+        // there is room for it in memory
+        let mut left = usize::try_from(self.take).unwrap_or(usize::MAX);
         while left > 0 {
             let outcome = read_now(self.pipe, &mut copier.slices(left));
             match outcome {

@@ -163,6 +163,13 @@ impl Stream {
         Read { read, failure }
     }
 
+    /// The right to consume, if it is a pipe that nobody else consumes now and of which
+    /// nothing is on a detour.
+    pub(crate) fn try_take_pipe(&self) -> Option<MutexGuard<'_, Option<Detour>>> {
+        let turn = (self.kind == Kind::Pipe).then(|| self.turn.try_lock()).flatten()?;
+        turn.as_ref().is_none_or(|detour| detour.content == 0).then_some(turn)
+    }
+
     /// The right to consume, until dropped.
     pub(crate) fn take_turn<'s>(&'s self, patience: &'s dyn Patience) -> io::Result<Turn<'s>> {
         let mut wait = Wait::begin(patience)?;
@@ -269,7 +276,7 @@ impl Turn<'_> {
 /// The way around where a pipe cannot be read without waiting (a FIFO, a kernel before 6.4):
 /// splice(2) can be told not to wait, and a pipe of our own has nothing but what it brought.
 #[derive(Debug)]
-struct Detour {
+pub(crate) struct Detour {
     reader: PipeReader,
     writer: PipeWriter,
     /// Bytes in it: none, unless a read failed half-way.

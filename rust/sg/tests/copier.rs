@@ -619,6 +619,41 @@ fn three_pipes_and_a_socket_go_straight_into_the_pages() {
     assert!(contents(&pages)[..12_000] == expected);
 }
 
+/// A pipe with `content` in it, and the end to write more.
+fn pipe_with(content: &[u8]) -> (Arc<Stream>, std::io::PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(content).unwrap();
+    (Arc::new(Stream::pipe(reader.into()).unwrap()), writer)
+}
+
+#[test]
+fn pipes_that_have_their_bytes_are_one_list() {
+    let (one, _one_writer) = pipe_with(b"abcdef");
+    let (two, two_writer) = pipe_with(b"123456");
+    let piece =
+        |stream: &Arc<Stream>, length| Segment::Stream { stream: Arc::clone(stream), length };
+    let pool = PagePool::new(PAGE_SIZE, 4);
+    let into = |segments: Vec<Segment>| {
+        let mut pages = owned(&pool, &descriptors(&[(0, PAGE_SIZE)]));
+        let destination = Destination::Owned(&mut pages);
+        let copied = copy(list(segments), destination, CopyOptions::default(), &Endless).unwrap();
+        let bytes = usize::try_from(copied.bytes).unwrap();
+        (copied.pipe_lists, contents(&pages)[..bytes].to_vec())
+    };
+    assert_eq!(
+        into(vec![piece(&one, 2), piece(&two, 3), piece(&one, 3)]),
+        (1, b"ab123cde".to_vec()),
+        "each piece takes its own length and leaves the rest"
+    );
+    assert_eq!(
+        into(vec![piece(&one, 1), Segment::Zeros(1), piece(&two, 1)]),
+        (0, b"f\x004".to_vec()),
+        "with something else between them they are taken one by one"
+    );
+    drop(two_writer);
+    assert_eq!(into(vec![piece(&two, 9)]), (0, b"56".to_vec()), "less than asked for is no list");
+}
+
 #[test]
 fn behind_a_stream_that_ends_early_others_keep_what_they_have() {
     let pool = PagePool::new(PAGE_SIZE, 8);

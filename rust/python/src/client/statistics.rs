@@ -46,6 +46,7 @@ fn core_to_python<'py>(
             ("bytes_spliced", copies.spliced_bytes),
             ("bytes_copied", copies.copied_bytes),
             ("bytes_filled", copies.filled_bytes),
+            ("pipe_lists", copies.pipe_lists),
             ("reads", copies.reads),
         ],
     )?;
