@@ -20,6 +20,7 @@ use smallvec::SmallVec;
 use crate::destination::{Cursor, Place};
 use crate::page_run::PagePiece;
 use crate::pipe_list::ReadyPipes;
+use crate::stream::SparePipe;
 use crate::{
     Copied, Destination, Extent, NotMoved, PAGE_SIZE, Patience, Segment, SegmentList, sys,
 };
@@ -95,6 +96,7 @@ impl<'d, 'm> Copier<'d, 'm> {
     }
 
     fn take_all(&mut self, list: SegmentList, patience: &dyn Patience) {
+        let mut spare = SparePipe::default();
         let mut segments = list.into_segments().peekable();
         while let Some(segment) = segments.next() {
             let piece = match segment {
@@ -113,7 +115,7 @@ impl<'d, 'm> Copier<'d, 'm> {
                     })
                 }
                 Segment::Stream { stream, length } => {
-                    self.splice(length, |slices, _| stream.read(slices, patience))
+                    self.splice(length, |slices, _| stream.read(slices, patience, &mut spare))
                 }
             };
             if piece == Piece::Short {
@@ -174,7 +176,7 @@ impl<'d, 'm> Copier<'d, 'm> {
     fn splice(
         &mut self,
         length: u64,
-        read: impl Fn(&mut [IoSliceMut<'_>], u64) -> sys::Read,
+        mut read: impl FnMut(&mut [IoSliceMut<'_>], u64) -> sys::Read,
     ) -> Piece {
         let mut position = 0;
         while position < length {

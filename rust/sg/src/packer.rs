@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::stream::{Patience, Stream};
+use crate::stream::{Patience, SparePipe, Stream};
 use crate::{Backing, Extent, PAGE_SIZE, PagePool, PooledBuffer, Segment, SegmentList, sys};
 
 /// Entries of an iovec array that the kernel takes (`UIO_MAXIOV`).
@@ -412,6 +412,7 @@ impl<'l> Plan<'l> {
                 }
             }
         }
+        let mut spare = SparePipe::default();
         for Intake { stream, target } in &self.streams {
             if target.start >= filled.length {
                 break;
@@ -421,7 +422,7 @@ impl<'l> Plan<'l> {
                 break;
             }
             let slice = &mut pages[target.clone()];
-            let outcome = stream.read(&mut [IoSliceMut::new(slice)], patience);
+            let outcome = stream.read(&mut [IoSliceMut::new(slice)], patience, &mut spare);
             if outcome.read < target.len() {
                 filled.length = target.start + outcome.read;
                 filled.failure = outcome.failure;

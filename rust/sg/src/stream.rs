@@ -135,31 +135,25 @@ impl Stream {
 
     /// Consumes bytes until all of `buffers` are full, the stream ends, patience does, or an
     /// error comes.
-    pub(crate) fn read(&self, mut buffers: &mut [IoSliceMut<'_>], patience: &dyn Patience) -> Read {
-        let mut read = 0;
-        let mut fill = || -> io::Result<()> {
-            let mut turn = self.take_turn(patience)?;
-            IoSliceMut::advance_slices(&mut buffers, 0);
-            while !buffers.is_empty() {
-                match turn.read_now(buffers) {
-                    Ok(0) => break,
-                    Ok(more) => {
-                        read += more;
-                        IoSliceMut::advance_slices(&mut buffers, more);
-                        turn.wait.ask_if_due()?;
-                    }
-                    Err(error) => match error.raw_os_error() {
-                        Some(libc::EINTR) => {}
-                        Some(libc::EAGAIN) => {
-                            turn.wait.for_bytes_of(self)?;
-                        }
-                        _ => return Err(error),
-                    },
-                }
-            }
-            Ok(())
+    pub(crate) fn read(
+        &self,
+        buffers: &mut [IoSliceMut<'_>],
+        patience: &dyn Patience,
+        spare: &mut SparePipe,
+    ) -> Read {
+        let mut turn = match self.take_turn(patience) {
+            Ok(turn) => turn,
+            Err(error) => return Read { read: 0, failure: Some(error) },
         };
-        let failure = fill().err();
+        if turn.detour.is_none() {
+            *turn.detour = spare.0.take();
+        }
+        let mut read = 0;
+        let failure = turn.fill(buffers, &mut read).err();
+        // bytes on a detour are this stream's, and stay with it
+        if turn.detour.as_ref().is_some_and(Detour::is_empty) {
+            spare.0 = turn.detour.take();
+        }
         Read { read, failure }
     }
 
@@ -248,6 +242,29 @@ impl Turn<'_> {
         }
     }
 
+    /// Reads until all of `buffers` are full or the stream ends; `read` is how much it was.
+    fn fill(&mut self, mut buffers: &mut [IoSliceMut<'_>], read: &mut usize) -> io::Result<()> {
+        IoSliceMut::advance_slices(&mut buffers, 0);
+        while !buffers.is_empty() {
+            match self.read_now(buffers) {
+                Ok(0) => break,
+                Ok(more) => {
+                    *read += more;
+                    IoSliceMut::advance_slices(&mut buffers, more);
+                    self.wait.ask_if_due()?;
+                }
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EINTR) => {}
+                    Some(libc::EAGAIN) => {
+                        self.wait.for_bytes_of(self.stream)?;
+                    }
+                    _ => return Err(error),
+                },
+            }
+        }
+        Ok(())
+    }
+
     /// What is there now; EAGAIN for nothing.
     fn read_now(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         // the kernel takes no more of them in one call
@@ -273,8 +290,14 @@ impl Turn<'_> {
     }
 }
 
-/// The way around where a pipe cannot be read without waiting (a FIFO, a kernel before 6.4):
-/// splice(2) can be told not to wait, and a pipe of our own has nothing but what it brought.
+/// An empty pipe that one stream after the other may use for its [`Detour`]: making one for
+/// each would cost more than reading what is in it.
+#[derive(Debug, Default)]
+pub(crate) struct SparePipe(Option<Detour>);
+
+/// The way around where a pipe cannot be read without waiting (a FIFO, a kernel before 6.4, a
+/// pipe that splice(2) was used on, as Linux then forgets how): splice(2) can be told not to
+/// wait, and a pipe of our own has nothing but what it brought.
 #[derive(Debug)]
 pub(crate) struct Detour {
     reader: PipeReader,
@@ -287,6 +310,10 @@ impl Detour {
     fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         Ok(Self { reader, writer, content: 0 })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.content == 0
     }
 
     fn read(&mut self, pipe: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
