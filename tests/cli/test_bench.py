@@ -77,6 +77,7 @@ class TestRows:
             assert row["unpacked_s"] > 0
             assert row["packed_s"] > 0
             assert row["speedup"] == pytest.approx(row["unpacked_s"] / row["packed_s"])
+            assert row["pages_allocated"] == row["pages_needed"] > 0
             assert row["problems"] == []
 
     def test_name_and_mode_tell_rows_apart(self, rows):

@@ -73,6 +73,8 @@ def run(options: argparse.Namespace) -> int:
             _placement.on_cpu(options.cpu) as placement,
         ):
             rows, notes = _rows(groups, progress, quick=options.quick)
+        if options.plot:
+            _plot.save(options.plot, rows, groups)
     except NotMountedError as error:
         others = " ".join(
             f"--only {each.name}" for each in _GROUPS if not each.needs_mount
@@ -82,8 +84,6 @@ def run(options: argparse.Namespace) -> int:
         where = f": {error.filename}" if error.filename else ""
         raise CommandError(f"{error.strerror or error}{where}") from error
     notes = [placement, *_busy(load), *notes, *_verdicts.verdicts(rows)]
-    if options.plot:
-        _plot.save(options.plot, rows, groups)
     if options.json:
         fields = [row.as_dict() for row in rows]
         result = {"rows": fields, "notes": notes, "machine": _machine()}

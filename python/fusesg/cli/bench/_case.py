@@ -131,7 +131,7 @@ def counts_of(statistics: dict[str, Any], operation: str) -> Counts:
     core = statistics["core"]
     return Counts(
         requests=statistics["operations"].get(operation, {}).get("count", 0),
-        pages=core.get("requests", {}).get("pages_requested", 0),
+        pages=core["requests"]["pages_requested"],
         spliced=core["copier"]["bytes_spliced"],
     )
 

@@ -62,7 +62,11 @@ def _case(
         contiguous=way("contiguous", Job(path, operation, size)),
         bytes=size,
         pages_needed=size // PAGE,
-        expected={"requests_before": SEGMENTS, "requests_after": 1},
+        expected={
+            "requests_before": SEGMENTS,
+            "requests_after": 1,
+            "pages_allocated": size // PAGE,
+        },
     )
 
 

@@ -49,7 +49,11 @@ def _cases(setting: Setting) -> list[Case]:
             pages_needed=size // PAGE,
             series=f"{_stream_files.SOURCES} {kind}",
             parameter=size,
-            expected={"requests_before": 1, "requests_after": 1},
+            expected={
+                "requests_before": 1,
+                "requests_after": 1,
+                "pages_allocated": size // PAGE,
+            },
         )
         for kind, before in (
             ("pipes", "merged"),

@@ -76,6 +76,7 @@ def _cases(setting: Setting) -> list[Case]:
                 after=after,
                 bytes=size,
                 pages_needed=size // PAGE,
+                expected={"pages_allocated": size // PAGE},
             )
             for name, (before, after) in ways.items()
         ]
