@@ -57,7 +57,7 @@ impl PyMemory {
         _args: &Bound<'_, PyTuple>,
         _kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyClassInitializer<Self> {
-        PyClassInitializer::from(PyNative::of_class("Memory")).add_subclass(Self)
+        PyClassInitializer::from(PyNative::of_class("Memory", "")).add_subclass(Self)
     }
 
     #[pyo3(signature = (size=None, inodes=None, *, uid=None, gid=None, mode=None))]

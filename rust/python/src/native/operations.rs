@@ -36,14 +36,16 @@ const READY: u32 = (libc::POLLIN | libc::POLLRDNORM | libc::POLLOUT | libc::POLL
 pub(crate) struct PyNative {
     /// Of the class that derives from this one.
     name: &'static str,
+    /// What its `__init__` needs, for who forgot to call it.
+    arguments: &'static str,
     /// Set by `__init__`: a subclass may have a constructor with other arguments.
     provider: OnceLock<Box<dyn Provider>>,
 }
 
 impl PyNative {
     /// The part of a new object of the class `name` that is not initialised yet.
-    pub(crate) fn of_class(name: &'static str) -> Self {
-        Self { name, provider: OnceLock::new() }
+    pub(crate) fn of_class(name: &'static str, arguments: &'static str) -> Self {
+        Self { name, arguments, provider: OnceLock::new() }
     }
 
     /// Called by `__init__`.
@@ -70,8 +72,8 @@ impl PyNative {
     fn provider(&self) -> PyResult<&dyn Provider> {
         self.provider.get().map(AsRef::as_ref).ok_or_else(|| {
             PyRuntimeError::new_err(format!(
-                "{} was not initialised: call super().__init__(...) in __init__",
-                self.name
+                "{} was not initialised: call super().__init__({}) in __init__",
+                self.name, self.arguments
             ))
         })
     }

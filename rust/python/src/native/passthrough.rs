@@ -111,7 +111,7 @@ impl PyPassthrough {
         _args: &Bound<'_, PyTuple>,
         _kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyClassInitializer<Self> {
-        PyClassInitializer::from(PyNative::of_class("Passthrough")).add_subclass(Self)
+        PyClassInitializer::from(PyNative::of_class("Passthrough", "source")).add_subclass(Self)
     }
 
     fn __init__(slf: &Bound<'_, Self>, source: &Bound<'_, PyAny>) -> PyResult<()> {
