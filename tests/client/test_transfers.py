@@ -149,6 +149,9 @@ def test_all_requests_of_an_io_are_counted_by_one_completion(
     assert numbers.operations("read") == 16
     assert numbers.core("completions", "ios") == 1
     assert numbers.core("completions", "parts") == 16
+    # no more is asked for than there is, up to a whole request
+    assert client.pread(fd, 1 << 30, 60 * PAGE) == content(64 * PAGE)[60 * PAGE :]
+    assert numbers.operations("read") == 17
     # past the end of the file there is a hole, and nothing behind it counts
     assert len(client.pread(fd, 64 * PAGE, 60 * PAGE + 5)) == 4 * PAGE - 5
     assert numbers.core("completions", "holes") == 1

@@ -72,7 +72,7 @@ fn without_packing_each_segment_is_a_request() {
 
 #[test]
 fn requests_of_one_io_may_be_at_work_at_the_same_time() {
-    let (dispatch, held) = HoldReads::new(Memory::new().with("file", b""));
+    let (dispatch, held) = HoldReads::new(Memory::new().with("file", &[1; 4 * 4096]));
     let config = ClientConfig { asynchronous: true, max_read: 4096, ..config() };
     let client = client(dispatch, config);
     let file = client.open(path("file"), libc::O_RDONLY, 0).expect("it is there");

@@ -105,7 +105,10 @@ impl Client {
 
 impl Session {
     fn read_buffered(&self, file: &OpenFile, size: u64, offset: u64) -> Result<PagesRead> {
-        let span = PageSpan::new(offset, size.min(MOST_BYTES)).map_err(io::Error::from)?;
+        // before anything is asked
+        PageSpan::new(offset, size.min(MOST_BYTES)).map_err(io::Error::from)?;
+        let size = self.bytes_to_ask_for(file, size, offset)?;
+        let span = PageSpan::new(offset, size).map_err(io::Error::from)?;
         let limits = RequestLimits::new(self.config.max_pages, self.config.max_read as usize);
         if self.config.asynchronous {
             self.read_at_once(file, span, limits)

@@ -102,7 +102,9 @@ impl Session {
         offset: u64,
     ) -> Result<u64> {
         check_count(segments.len())?;
-        cut(&mut segments, |segment, length| {
+        let wanted = segments.iter().map(|segment| segment.len() as u64).sum();
+        let most = self.bytes_to_ask_for(file, wanted, offset)?;
+        cut(&mut segments, most, |segment, length| {
             let whole = std::mem::take(segment);
             *segment = &mut whole[..length];
         });
@@ -116,7 +118,7 @@ impl Session {
     fn write_direct(&self, file: &OpenFile, segments: &[&[u8]], offset: u64) -> Result<u64> {
         check_count(segments.len())?;
         let mut segments = segments.to_vec();
-        cut(&mut segments, |segment, length| *segment = &segment[..length]);
+        cut(&mut segments, MOST_BYTES, |segment, length| *segment = &segment[..length]);
         let limits = RequestLimits::new(self.config.max_pages, self.config.max_write as usize);
         let memory = IovecCursor::new(segments.iter().copied()).map_err(io::Error::from)?;
         let io = DirectIo::new(memory, offset, limits, self.config.packing);
@@ -125,6 +127,23 @@ impl Session {
             let in_one_piece = in_one_segment(&segments, range.start - offset, &range);
             self.drain(file, &request, in_one_piece, range.start)
         })
+    }
+
+    /// How many of `wanted` bytes are worth asking for. Requests that are sent at once cannot
+    /// end with the first that finds the end of the file; so the file's size does it, rounded
+    /// up to the next request: the file may just have grown.
+    pub(super) fn bytes_to_ask_for(
+        &self,
+        file: &OpenFile,
+        wanted: u64,
+        offset: u64,
+    ) -> Result<u64> {
+        let (wanted, request) = (wanted.min(MOST_BYTES), u64::from(self.config.max_read));
+        if !self.config.asynchronous || wanted <= request {
+            return Ok(wanted);
+        }
+        let size = self.attributes_of(file.inode(), Some(file.handle()))?.size;
+        Ok(wanted.min(size.saturating_sub(offset).next_multiple_of(request)))
     }
 
     /// Sends the requests of an I/O, one after another or all at once.
@@ -254,9 +273,9 @@ fn check_count(segments: usize) -> Result<()> {
     if segments > IOV_MAX { Err(Errno::EINVAL) } else { Ok(()) }
 }
 
-/// Cuts what is more than one call transfers.
-fn cut<M: UserMemory>(segments: &mut Vec<M>, shorten: impl Fn(&mut M, usize)) {
-    let mut left = usize::try_from(MOST_BYTES).unwrap_or(usize::MAX);
+/// Cuts what is more than `most` bytes.
+fn cut<M: UserMemory>(segments: &mut Vec<M>, most: u64, shorten: impl Fn(&mut M, usize)) {
+    let mut left = usize::try_from(most).unwrap_or(usize::MAX);
     let mut kept = 0;
     for segment in segments.iter_mut() {
         if segment.len() > left {
