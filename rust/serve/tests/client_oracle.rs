@@ -1,8 +1,7 @@
 //! Random operations through the client against the same ones by the standard library.
 //!
-//! Two directories begin alike. One is used through a client over Passthrough, the other by
-//! `std::fs`; after each operation both have had the same success or errno, and in the end
-//! they have the same tree.
+//! A client over Passthrough or Memory, and a directory that `std::fs` works on: after each
+//! operation both have had the same success or errno, and in the end they have the same tree.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -10,11 +9,12 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fusesg_fs::memory::{Memory, MemoryOptions};
 use fusesg_fs::passthrough::{Passthrough, PassthroughOptions};
-use fusesg_fs::{Errno, RenameFlags, SetAttributes};
+use fusesg_fs::{Errno, FileSystem, FileType, RenameFlags, SetAttributes};
 use fusesg_serve::{Client, ClientConfig, Native};
 use fusesg_sg::Packing;
 use proptest::prelude::*;
@@ -272,8 +272,10 @@ fn by_system(root: &Path, step: &Step) -> Outcome {
     }
 }
 
-/// Paths with mode, length, links and content.
-fn tree(root: &Path) -> BTreeMap<String, (u32, u64, u64, Vec<u8>)> {
+/// Mode, length, links and content of each path.
+type Tree = BTreeMap<String, (u32, u64, u64, Vec<u8>)>;
+
+fn tree_by_system(root: &Path) -> Tree {
     let mut all = BTreeMap::new();
     let mut directories = vec![root.to_owned()];
     while let Some(directory) = directories.pop() {
@@ -296,29 +298,86 @@ fn tree(root: &Path) -> BTreeMap<String, (u32, u64, u64, Vec<u8>)> {
     all
 }
 
+fn tree_by_client(client: &Client) -> Tree {
+    let mut all = BTreeMap::new();
+    let mut directories = vec![PathBuf::from("/")];
+    while let Some(directory) = directories.pop() {
+        for entry in client.list(directory.as_os_str()).expect("listed") {
+            let path = directory.join(&entry.name);
+            let found = client.attributes(path.as_os_str(), false).expect("there");
+            let content = match found.kind {
+                FileType::Directory => {
+                    directories.push(path.clone());
+                    Vec::new()
+                }
+                FileType::SymbolicLink => {
+                    client.read_link(path.as_os_str()).expect("a link").into_encoded_bytes()
+                }
+                _ => {
+                    let file = client.open(path.as_os_str(), libc::O_RDONLY, 0).expect("opened");
+                    let data = client.pread(file, found.size, 0).expect("read").to_vec();
+                    client.close_file(file).expect("closed");
+                    data
+                }
+            };
+            let name = path.strip_prefix("/").expect("below").display().to_string();
+            let length = if found.kind == FileType::Directory { 0 } else { found.size };
+            all.insert(name, (found.mode(), length, found.links.into(), content));
+        }
+    }
+    all
+}
+
+/// Takes the same steps with the client and with the system.
+fn compare(
+    file_system: Arc<impl FileSystem>,
+    config: ClientConfig,
+    steps: &[Step],
+) -> Result<(), TestCaseError> {
+    let directory = tempfile::tempdir().expect("made");
+    let client =
+        Client::new(Arc::new(Native::new(file_system)), config, None).expect("init succeeds");
+    for step in steps {
+        let (found, expected) = (by_client(&client, step), by_system(directory.path(), step));
+        prop_assert_eq!(found, expected, "{:?}", step);
+    }
+    // whole files are too much to print
+    prop_assert!(tree_by_client(&client) == tree_by_system(directory.path()), "the trees differ");
+    let statistics = client.statistics();
+    prop_assert_eq!(statistics.lookups, 0);
+    prop_assert_eq!(statistics.open_files, 0);
+    prop_assert_eq!(statistics.requests.outstanding, 0);
+    prop_assert_eq!(statistics.requests.pages_requested, statistics.requests.pages_used);
+    prop_assert_eq!(statistics.pages.bytes_resident, statistics.pages.bytes_idle);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn the_client_does_what_the_system_does(
+    fn a_directory_behind_the_client_is_that_directory(
         config in config(),
         steps in prop::collection::vec(step(), 1..40),
     ) {
-        let (ours, theirs) = (tempfile::tempdir().expect("made"), tempfile::tempdir().expect("made"));
-        let passthrough = Passthrough::open(ours.path(), PassthroughOptions::default());
-        let native = Native::new(Arc::new(passthrough.expect("opened")));
-        let client = Client::new(Arc::new(native), config, None).expect("init succeeds");
-        for step in &steps {
-            let (found, expected) = (by_client(&client, step), by_system(theirs.path(), step));
-            prop_assert_eq!(found, expected, "{:?}", step);
-        }
-        // whole files are too much to print
-        prop_assert!(tree(ours.path()) == tree(theirs.path()), "the trees differ");
-        let statistics = client.statistics();
-        prop_assert_eq!(statistics.lookups, 0);
-        prop_assert_eq!(statistics.open_files, 0);
-        prop_assert_eq!(statistics.requests.outstanding, 0);
-        prop_assert_eq!(statistics.requests.pages_requested, statistics.requests.pages_used);
-        prop_assert_eq!(statistics.pages.bytes_resident, statistics.pages.bytes_idle);
+        let source = tempfile::tempdir().expect("made");
+        let passthrough = Passthrough::open(source.path(), PassthroughOptions::default());
+        compare(Arc::new(passthrough.expect("opened")), config, &steps)?;
+    }
+
+    #[test]
+    fn files_in_memory_behind_the_client_are_like_files(
+        config in config(),
+        steps in prop::collection::vec(step(), 1..40),
+    ) {
+        let options = MemoryOptions {
+            size: Some(1 << 30),
+            inodes: Some(1 << 20),
+            uid: config.uid,
+            gid: config.gid,
+            mode: 0o755,
+        };
+        let memory = Memory::new(&options);
+        compare(Arc::new(memory.expect("made")), config, &steps)?;
     }
 }
