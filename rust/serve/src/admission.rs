@@ -83,6 +83,11 @@ impl Admission {
         }
     }
 
+    /// Where requests come from, for who sends operations with requests of their own.
+    pub(crate) fn requests(&self) -> &Arc<RequestAllocator> {
+        &self.requests
+    }
+
     /// Gives the operation its request. `None` if it has to wait, and will be carried out by
     /// a thread of the line, or was answered.
     pub(crate) fn admit<'a>(

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fusesg_fs::{Context, Errno, Operation};
+use fusesg_sg::PagePool;
 
 use crate::MountConfig;
 use crate::admission::Admission;
-use crate::client::Calls;
+use crate::client::{Calls, InProcess};
 use crate::data_path::DataPath;
 use crate::in_flight::{InFlight, Pending};
 use crate::kernel_passthrough::KernelPassthrough;
@@ -34,8 +35,8 @@ pub(crate) struct Connection {
     pub(crate) own_reply: OwnReply,
     pub(crate) passthrough: KernelPassthrough,
     pub(crate) notifications: Arc<NotificationQueue>,
-    /// The calls of the in-process client; a mount has none.
-    pub(crate) calls: Option<Calls>,
+    /// The in-process client's; a mount has a device instead.
+    in_process: Option<InProcess>,
     trace: bool,
 }
 
@@ -46,11 +47,25 @@ impl Connection {
     }
 
     /// Of a client: there is no device.
-    pub(crate) fn in_process(config: &MountConfig) -> Arc<Self> {
-        Arc::new(Self::with(config, OwnReply::without_device(), Some(Calls::default())))
+    pub(crate) fn in_process_of(config: &MountConfig, pages: Arc<PagePool>) -> Arc<Self> {
+        let in_process = InProcess { calls: Calls::default(), pages };
+        Arc::new(Self::with(config, OwnReply::without_device(), Some(in_process)))
     }
 
-    fn with(config: &MountConfig, own_reply: OwnReply, calls: Option<Calls>) -> Self {
+    /// What a client's connection has.
+    pub(crate) fn in_process(&self) -> &InProcess {
+        self.in_process.as_ref().expect("asked for by the client only")
+    }
+
+    /// Gives idle memory back.
+    pub(crate) fn trim(&self) {
+        self.data_path.pools.trim();
+        if let Some(InProcess { pages, .. }) = &self.in_process {
+            pages.trim();
+        }
+    }
+
+    fn with(config: &MountConfig, own_reply: OwnReply, in_process: Option<InProcess>) -> Self {
         Self {
             entry_timeout: config.entry_timeout,
             attribute_timeout: config.attribute_timeout,
@@ -63,14 +78,14 @@ impl Connection {
             own_reply,
             passthrough: KernelPassthrough::default(),
             notifications: Arc::new(NotificationQueue::default()),
-            calls,
+            in_process,
             trace: config.trace,
         }
     }
 
     /// Whether whoever makes the requests is still there.
     pub(crate) fn is_connected(&self) -> bool {
-        self.calls.is_some() || self.own_reply.is_connected()
+        self.in_process.is_some() || self.own_reply.is_connected()
     }
 
     /// Enters a request; the responder leaves it.
@@ -102,7 +117,7 @@ impl Connection {
         if !self.in_flight.cancel(request.ticket, request.unique) {
             return false;
         }
-        if let Some(calls) = &self.calls {
+        if let Some(InProcess { calls, .. }) = &self.in_process {
             calls.error(request.unique, errno);
         } else if let Err(error) = self.own_reply.error(request.unique, errno) {
             log::warn!("request {} could not be answered {errno}: {error}", request.unique);

@@ -56,7 +56,7 @@ impl Served {
         }
     }
 
-    /// Passes on an operation that has its request.
+    /// Passes on an operation that has its request, or is part of one.
     pub(crate) fn carry_out(&self, admitted: Admitted<'_>) {
         let Admitted { context, operation, responder } = admitted;
         let kind = operation.kind();

@@ -133,7 +133,7 @@ impl Sweeper {
         if asleep.elapsed() < IDLE {
             return false;
         }
-        self.connection.data_path.pools.trim();
+        self.connection.trim();
         if let Some(dispatch) = self.dispatch.upgrade() {
             dispatch.idle();
         }

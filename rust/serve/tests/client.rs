@@ -271,6 +271,20 @@ fn a_thousand_small_reads_take_one_page() {
     assert_eq!(statistics.requests.heap, 0, "one page is part of the request");
 }
 
+#[test]
+fn an_idle_client_gives_pages_back() {
+    let (client, _memory) = memory(config());
+    let file = client.open(path("file"), libc::O_RDONLY, 0).expect("it is there");
+    assert_eq!(client.pread(file, 1 << 20, 0).map(|read| read.len()), Ok(1 << 20));
+    let pages = client.statistics().pages;
+    assert_eq!(pages.bytes_resident, 1 << 20);
+    assert!(pages.bytes_low_water < 1 << 20);
+    eventually("pages that are given back", || {
+        let pages = client.statistics().pages;
+        pages.bytes_resident == pages.bytes_low_water
+    });
+}
+
 /// Pages of a pool, each with its number all over.
 fn numbered_pages(pool: &Arc<PagePool>, count: u8) -> SegmentList {
     let mut pages = pool.take_many(count.into()).expect("memory");

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::dispatch::dispatcher::Core;
-use crate::mount::statistics::operations_to_python;
+use crate::mount::statistics::{operations_to_python, pool_to_python, requests_to_python};
 
 /// A dict of plain numbers and dicts.
 pub(super) fn to_python<'py>(
@@ -52,36 +52,8 @@ fn core_to_python<'py>(
     )?;
     copier.set_item("not_moved", not_moved)?;
     let core = PyDict::new(py);
-    core.set_item(
-        "requests",
-        numbers(
-            py,
-            &[
-                ("allocated", requests.allocated),
-                ("outstanding", requests.outstanding),
-                ("inline", requests.inline),
-                ("heap", requests.heap),
-                ("pages_requested", requests.pages_requested),
-                ("pages_used", requests.pages_used),
-                ("reserved_uses", requests.reserved_uses),
-                ("waits", requests.waits),
-                ("failures", requests.failures),
-            ],
-        )?,
-    )?;
-    core.set_item(
-        "pool",
-        numbers(
-            py,
-            &[
-                ("hits", pages.hits),
-                ("misses", pages.misses),
-                ("bytes_resident", pages.bytes_resident),
-                ("bytes_idle", pages.bytes_idle),
-                ("bytes_low_water", pages.bytes_low_water),
-            ],
-        )?,
-    )?;
+    core.set_item("requests", requests_to_python(py, requests)?)?;
+    core.set_item("pool", pool_to_python(py, pages)?)?;
     core.set_item("packer", numbers(py, &[("bytes_joined", statistics.joined_bytes)])?)?;
     core.set_item("copier", copier)?;
     core.set_item(

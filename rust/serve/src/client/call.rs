@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fusesg_fs::{DirectoryEntry, Errno, Reply, Result, Unique};
+use fusesg_sg::PagePool;
 use parking_lot::Mutex;
 
 use super::listing::Listing;
@@ -81,6 +82,14 @@ impl Call {
             }
         }
     }
+}
+
+/// What a connection has in place of a device.
+#[derive(Debug)]
+pub(crate) struct InProcess {
+    pub(crate) calls: Calls,
+    /// Pages of the client's own.
+    pub(crate) pages: Arc<PagePool>,
 }
 
 /// The calls that wait for an answer, by request: an answer that no responder gives (a

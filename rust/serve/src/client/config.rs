@@ -1,10 +1,15 @@
 //! Settings of one client.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use fusesg_sg::{PAGE_SIZE, Packing};
+use fusesg_sg::{PAGE_SIZE, Packing, PagePool};
 
 use crate::{MountConfig, sys};
+
+/// Marks of the pool of pages.
+const REQUESTS_OF_PAGES: usize = 4;
+const LOW_WATER: usize = 16;
 
 /// Settings of one client: whom it acts for, and the limits of the kernel that it plays.
 #[derive(Clone, Debug)]
@@ -93,10 +98,17 @@ impl ClientConfig {
         self
     }
 
+    /// Pages for requests that go through pages of the client's own. Idle ones are kept for
+    /// some of the largest requests, and few for long.
+    pub(super) fn pages(&self) -> Arc<PagePool> {
+        PagePool::with_marks(PAGE_SIZE, LOW_WATER, self.max_pages * REQUESTS_OF_PAGES)
+    }
+
     /// What a connection wants to know, whatever its transport.
     pub(super) fn connection(&self) -> MountConfig {
         MountConfig {
             max_write: self.max_write,
+            max_requests: self.max_requests,
             request_timeout: self.request_timeout,
             slow_request_warning: self.slow_request_warning,
             trace: self.trace,

@@ -57,7 +57,7 @@ use fusesg_fs::{Errno, Result};
 use parking_lot::Mutex;
 
 pub use buffered::PagesRead;
-pub(crate) use call::{Calls, ClientReply};
+pub(crate) use call::{Calls, ClientReply, InProcess};
 pub use config::ClientConfig;
 pub use listing::ClientEntry;
 pub use session::Interrupted;
@@ -83,7 +83,7 @@ pub struct Client {
     files: OpenFiles,
     life: Life,
     workers: Workers,
-    /// Until closed; there is none if no request is looked after.
+    /// Until closed.
     sweeper: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -99,14 +99,10 @@ impl Client {
         let properties = dispatch.properties();
         config.read_only |=
             properties.read_only || absent_operations::cannot_be_modified(&properties);
-        let connection = Connection::in_process(&config.connection());
+        let connection = Connection::in_process_of(&config.connection(), config.pages());
         let served = Served::new(Arc::clone(&dispatch), Arc::clone(&connection), properties);
         dispatch.init()?;
-        let looked_after =
-            config.request_timeout.is_some() || config.slow_request_warning.is_some();
-        let sweeper = looked_after
-            .then(|| sweeper::spawn(&connection, &dispatch, &config.connection(), None))
-            .transpose()
+        let sweeper = sweeper::spawn(&connection, &dispatch, &config.connection(), None)
             .inspect_err(|_| dispatch.destroy())?;
         Ok(Self {
             workers: Workers::new(config.max_background),
@@ -114,7 +110,7 @@ impl Client {
             dispatch,
             files: OpenFiles::default(),
             life: Life::default(),
-            sweeper: Mutex::new(sweeper),
+            sweeper: Mutex::new(Some(sweeper)),
         })
     }
 
@@ -138,7 +134,6 @@ impl Client {
         self.life.wait_for_users(self.session.config.close_grace, || self.session.abort());
         self.workers.close();
         self.files.close_all();
-        self.session.served.connection.admission.close();
         if let Some(sweeper) = self.sweeper.lock().take() {
             self.session.served.connection.sweeper.stop();
             if sweeper.join().is_err() {

@@ -9,8 +9,8 @@ use fusesg_fs::{
     Context, Errno, Inode, Operation, OperationKind, Properties, Reply, Result, Unique,
 };
 use fusesg_sg::{
-    CompletionCounters, Copied, CopyStatistics, PAGE_SIZE, PagePool, Patience, Request,
-    RequestAllocator, SegmentList,
+    CompletionCounters, Copied, CopyStatistics, PagePool, Patience, Request, RequestAllocator,
+    SegmentList,
 };
 
 use super::ClientConfig;
@@ -18,6 +18,7 @@ use super::absent::Absent;
 use super::appending::Appending;
 use super::call::{Answer, Call, Calls, ClientReply};
 use super::listing::Listing;
+use crate::admission::Admitted;
 use crate::responder::Wanted;
 use crate::served::Served;
 use crate::sys;
@@ -26,10 +27,6 @@ use crate::transport::TransportReply;
 /// Asked on a thread that waits for an answer when a signal was handled there; true: the
 /// caller does not want to wait any longer.
 pub type Interrupted = Arc<dyn Fn() -> bool + Send + Sync>;
-
-/// Idle pages are kept for this many of the largest requests, and few for long.
-const REQUESTS_OF_PAGES: usize = 4;
-const LOW_WATER: usize = 16;
 
 /// A file system and its one caller, from `init` to `destroy`.
 pub(super) struct Session {
@@ -60,8 +57,8 @@ impl Session {
         config: ClientConfig,
         interrupted: Option<Interrupted>,
     ) -> Arc<Self> {
-        let (max_requests, high_water) =
-            (config.max_requests, config.max_pages * REQUESTS_OF_PAGES);
+        let requests = Arc::clone(served.connection.admission.requests());
+        let pages = Arc::clone(&served.connection.in_process().pages);
         Arc::new(Self {
             served,
             config,
@@ -69,8 +66,8 @@ impl Session {
             absent: Absent::default(),
             next_unique: AtomicU64::new(1),
             lookups: AtomicU64::new(0),
-            requests: RequestAllocator::new(max_requests),
-            pages: PagePool::with_marks(PAGE_SIZE, LOW_WATER, high_water),
+            requests,
+            pages,
             completions: Arc::default(),
             copies: CopyStatistics::default(),
             joined: AtomicU64::new(0),
@@ -213,7 +210,7 @@ impl Session {
             return Err(Errno::ECONNABORTED);
         }
         let unique = Unique(self.next_unique.fetch_add(1, Ordering::Relaxed));
-        let calls = self.served.connection.calls.as_ref().expect("a client's connection has calls");
+        let calls = &self.served.connection.in_process().calls;
         let sent = Sent { calls, unique, call: calls.enter(unique) };
         let reply = ClientReply::new(Arc::clone(&sent.call), listing);
         let creates = matches!(
@@ -227,7 +224,10 @@ impl Session {
             pid: sys::thread_id(),
             umask: if creates { self.config.umask } else { 0 },
         };
-        self.served.serve(context, wanted, TransportReply::Client(reply), operation);
+        let connection = &self.served.connection;
+        let reply = TransportReply::Client(reply);
+        let responder = connection.begin(&context, &operation, wanted, reply);
+        self.served.carry_out(Admitted { context, operation, responder });
         Ok(sent)
     }
 
