@@ -453,6 +453,23 @@ def test_deadlines_hold_in_process(fuse_client: MakeClient) -> None:
     os.close(writer)
 
 
+def test_a_single_file(fuse_client: MakeClient) -> None:
+    class Single(fusesg.Filesystem):
+        def getattr(self, inode: int, handle: Any, ctx: fusesg.Context) -> Any:
+            return fusesg.Attributes(inode=1, mode=stat.S_IFREG | 0o644, size=4)
+
+        def read(
+            self, inode: int, handle: Any, offset: int, size: int, ctx: fusesg.Context
+        ) -> bytes:
+            return b"text"[offset : offset + size]
+
+    client = fuse_client(Single())
+    with client.open_file("/") as file:
+        assert file.read() == b"text"
+    with pytest.raises(NotADirectoryError):
+        client.listdir("/")
+
+
 def test_the_signal_module_is_left_alone() -> None:
     before = signal.getsignal(signal.SIGINT)
     with fusesg.Client(Files()):

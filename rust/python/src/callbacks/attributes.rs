@@ -63,8 +63,10 @@ fn attributes(
     };
     let mut attributes = attributes.get().0;
     // the kernel would give the inode up, and with this one the whole mount
-    let root = call.core.root;
-    if inode == Inode::ROOT && attributes.kind != root {
+    if let Some(root) = call.core.root
+        && inode == Inode::ROOT
+        && attributes.kind != root
+    {
         let problem = format!(
             "returned a {:?} for the root; it must be a {root:?}, as the mount point is",
             attributes.kind

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 
-use fusesg_fs::{Errno, FileType, OperationKind, Result};
+use fusesg_fs::{Errno, OperationKind, Result};
 use fusesg_serve::Client;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
@@ -57,7 +57,7 @@ impl LiveClient {
             reader_threads: usize::MAX,
             max_python_threads: MAX_PYTHON_THREADS,
             max_write: config.max_write,
-            root: FileType::Directory,
+            root: None,
         };
         let core = Arc::new(Core::new(filesystem, native, limits)?);
         if !core.implements(OperationKind::Getattr) {

@@ -47,8 +47,8 @@ pub(crate) struct Core {
     pub(crate) listings: Listings,
     /// Buffers that hold the data of writes.
     pub(crate) pools: PagePools,
-    /// What the root has to be.
-    pub(crate) root: FileType,
+    /// What the root has to be, if that is settled.
+    pub(crate) root: Option<FileType>,
     /// A bare handle from open keeps cached pages.
     pub(crate) keep_cache: bool,
     /// Native handles may be offered for kernel passthrough.
@@ -91,8 +91,8 @@ pub(crate) struct Limits {
     pub(crate) max_python_threads: usize,
     /// Size of the largest write.
     pub(crate) max_write: u32,
-    /// What is mounted over, and so what the root has to be.
-    pub(crate) root: FileType,
+    /// What is mounted over, and so what the root has to be; `None` without a mount.
+    pub(crate) root: Option<FileType>,
 }
 
 impl Core {

@@ -95,7 +95,7 @@ impl PyMount {
                 reader_threads: settings.config.reader_threads,
                 max_python_threads: settings.max_python_threads,
                 max_write: settings.config.max_write,
-                root,
+                root: Some(root),
             },
         )?);
         if !core.implements(OperationKind::Getattr) {
