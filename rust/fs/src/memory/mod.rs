@@ -41,10 +41,13 @@
 //!
 //! # How much memory it takes
 //!
-//! About 250 bytes an inode, 100 bytes and the length of the name for a name, 4120 bytes
-//! for a page; a file with pages takes 400 bytes more, and 8 for each page. The limit of
-//! bytes counts pages with 4096 each, targets of links and extended attributes; names and
-//! inodes are bounded by the limit of inodes.
+//! Measured with glibc, names of 8 bytes: an empty file 330 bytes, an empty directory 440,
+//! a file of one page 4900, each page of a larger file 4160; an inode that the kernel knows
+//! some 40 more. The limit of bytes counts pages with 4096 each, targets of links and
+//! extended attributes; names and inodes are bounded by the limit of inodes.
+//!
+//! What is freed is free for other files at once. How much of it the process gives back to
+//! the system is up to the allocator: glibc keeps what lies below something still in use.
 //!
 //! # Rights
 //!

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::Memory;
 use super::node::{Body, Node};
-use crate::{Context, Entry, Errno, Inode, Opened, OpenedFlags, Result};
+use crate::{Context, Entry, Errno, Inode, Opened, Result};
 
 /// An open file of a mount. It keeps the inode, also without a name.
 #[derive(Debug)]
@@ -92,7 +92,6 @@ impl Memory {
 
     fn opened(&self, node: Arc<Node>, flags: i32) -> Result<Opened> {
         let handle = self.files.insert(OpenFile::new(node, flags))?;
-        let flags = OpenedFlags::PARALLEL_DIRECT_WRITES;
-        Ok(Opened { handle, flags, passthrough: None })
+        Ok(Opened { handle, ..Opened::default() })
     }
 }
