@@ -205,6 +205,10 @@ def test_extended_attributes(client: fusesg.Client, source: Path) -> None:
     assert os.getxattr(source / "file", "user.name") == b"value"
     assert client.getxattr("file", "user.name") == b"value"
     assert sorted(client.listxattr("file")) == ["user.name", "user.probe"]
+    with pytest.raises(OSError, match="No data"):
+        client.getxattr("link", "user.name", follow_symlinks=False)
+    with pytest.raises(PermissionError):
+        client.setxattr("link", "user.name", b"", follow_symlinks=False)
     client.removexattr("file", "user.name")
     with pytest.raises(OSError, match="No data"):
         client.getxattr("file", "user.name")
@@ -297,6 +301,10 @@ def test_what_the_kernel_refuses_for_the_user_is_refused(
         client.unlink("file")
     with pytest.raises(PermissionError):
         client.chmod("file", 0o777)
+    with pytest.raises(PermissionError):
+        client.setxattr("file", "user.name", b"")
+    with pytest.raises(PermissionError):
+        client.getxattr("file", "user.name")
     source.chmod(0o1777)
     client.mkdir("new")
     assert (source / "new").stat().st_uid == 12345

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
+use std::thread;
 
 use fusesg_fs::{Errno, OperationKind, Result};
 use fusesg_serve::Client;
@@ -160,9 +161,15 @@ fn was_interrupted() -> bool {
 /// Closes all clients, for the end of the interpreter.
 pub(crate) fn close_all() {
     let clients: Vec<_> = LIVE.lock().iter().filter_map(Weak::upgrade).collect();
-    for live in clients.iter().filter(|live| live.origin.is_here()) {
-        live.client.close();
-    }
+    // all at once: each may have to wait for those who use it
+    thread::scope(|scope| {
+        for live in clients.iter().filter(|live| !live.is_closed()) {
+            let close = || live.client.close();
+            if thread::Builder::new().spawn_scoped(scope, close).is_err() {
+                close();
+            }
+        }
+    });
 }
 
 /// Forgets the parent's clients in a forked child.

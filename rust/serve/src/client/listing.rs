@@ -127,7 +127,7 @@ impl<'a> OpenDirectory<'a> {
             };
             let entries = self.session.ask_for_listing(operation, Listing::new(plus))?.entries;
             let Some(last) = entries.last() else { return Ok(all) };
-            offset = last.next_offset;
+            let before = std::mem::replace(&mut offset, last.next_offset);
             for entry in entries {
                 if let Some(attributes) = entry.attributes {
                     // counted as a lookup, which is given back at once
@@ -137,6 +137,10 @@ impl<'a> OpenDirectory<'a> {
                     let Listed { name, inode, kind, attributes, .. } = entry;
                     all.push(ClientEntry { name, inode, kind, attributes });
                 }
+            }
+            if offset == before {
+                log::error!("readdir of inode {inode} does not go on from {offset}; EIO instead");
+                return Err(Errno::EIO);
             }
         }
     }

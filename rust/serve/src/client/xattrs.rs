@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use fusesg_fs::{Errno, Operation, Reply, Result};
+use fusesg_fs::{Errno, FileType, Operation, Reply, Result};
 
 use super::Client;
+use super::node::Node;
+use super::permissions::Access;
 use crate::responder::Wanted;
 
 /// Bytes of the largest value and of the longest list of names.
@@ -19,9 +21,10 @@ impl Client {
     pub fn get_xattr(&self, path: &OsStr, name: &OsStr, follow: bool) -> Result<Vec<u8>> {
         let _use = self.enter()?;
         check_name(name)?;
-        let inode = self.resolve(path, follow)?;
+        let node = self.resolve(path, follow)?;
+        self.check_xattr(&node, name, Access::READ)?;
         let operation =
-            Operation::Getxattr { inode: inode.inode(), name: Cow::Borrowed(name), size: LARGEST };
+            Operation::Getxattr { inode: node.inode(), name: Cow::Borrowed(name), size: LARGEST };
         value(self.session.ask_unless_absent_for(operation, Wanted(LARGEST))?)
     }
 
@@ -44,6 +47,7 @@ impl Client {
         }
         let node = self.resolve(path, follow)?;
         self.session.check_writable()?;
+        self.check_xattr(&node, name, Access::WRITE)?;
         let (name, value) = (Cow::Borrowed(name), Cow::Borrowed(value));
         let operation = Operation::Setxattr { inode: node.inode(), name, value, flags };
         done(self.session.ask_unless_absent(operation)?)
@@ -65,8 +69,29 @@ impl Client {
         check_name(name)?;
         let node = self.resolve(path, follow)?;
         self.session.check_writable()?;
+        self.check_xattr(&node, name, Access::WRITE)?;
         let operation = Operation::Removexattr { inode: node.inode(), name: Cow::Borrowed(name) };
         done(self.session.ask_unless_absent(operation)?)
+    }
+}
+
+impl Client {
+    /// Whether the caller may use an attribute: `trusted` ones are root's, and `user` ones
+    /// follow the mode of the file or directory. The others are for the file system to say.
+    fn check_xattr(&self, node: &Node, name: &OsStr, wanted: Access) -> Result<()> {
+        let denied = if wanted == Access::READ { Errno::ENODATA } else { Errno::EPERM };
+        let name = name.as_bytes();
+        if name.starts_with(b"trusted.") && self.config().uid != 0 {
+            return Err(denied);
+        }
+        if name.starts_with(b"user.") {
+            let attributes = node.attributes()?;
+            if !matches!(attributes.kind, FileType::Regular | FileType::Directory) {
+                return Err(denied);
+            }
+            self.session.check_access(&attributes, wanted)?;
+        }
+        Ok(())
     }
 }
 
