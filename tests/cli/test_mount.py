@@ -202,7 +202,10 @@ def test_tar_example(fusesg_command, mountpoint, examples, tmp_path):
             ["counted.py"],
             "is not a directory; to mount a class in it: counted.py:Class",
         ),
-        (["/etc/passwd"], "/etc/passwd is not a directory; SOURCE is a directory, mod"),
+        (
+            ["/etc/passwd"],
+            "/etc/passwd is not a directory; SOURCE is a directory, memory:, mod",
+        ),
         (["missing.py:Class"], "missing.py does not exist"),
         (["missing:Class"], "there is no module missing"),
         (["counted.py:Countde"], "has no Countde; it has Counted, Broken, Refusing"),
