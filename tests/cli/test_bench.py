@@ -94,9 +94,8 @@ class TestRows:
         for row in found:
             assert (row["requests_before"], row["requests_after"]) == (32, 1)
             assert (row["bytes"], row["pages_needed"]) == (131072, 32)
-            assert row["contiguous_ratio"] == pytest.approx(
-                row["packed_s"] / row["contiguous_s"]
-            )
+            assert row["contiguous_s"] > 0
+            assert row["contiguous_ratio"] > 0
 
     def test_packing_in_process(self, rows):
         found = of_group(rows, "packing-client")
@@ -377,7 +376,11 @@ class TestWays:
         with Load() as load, pytest.raises(CommandError, match="moved 65536"):
             load.seconds(Job(os.fspath(file), "read", 131072, direct=False), 1)
 
-    def test_wrong_count_is_a_problem(self, capsys):
+    def test_ratio_is_that_of_the_rounds(self):
+        # in the last two rounds the machine was slower, for both
+        assert _measure._ratio([1.5, 30.0, 3.0], [1.0, 20.0, 2.0]) == 1.5
+
+    def test_wrong_count_is_a_problem(self):
         case = Case(
             group="group",
             name="name",

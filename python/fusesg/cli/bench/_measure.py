@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
 import time
+from statistics import median
 from typing import TYPE_CHECKING, TextIO
 
 from fusesg.cli._progress import Progress
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from fusesg.cli.bench._case import Case, Counts, Way
 
-_ROUNDS, _ROUNDS_QUICK = 31, 2
-_SAMPLE_SECONDS, _SAMPLE_SECONDS_QUICK = 0.012, 0.001
+_ROUNDS, _ROUNDS_QUICK = 61, 2
+_SAMPLE_SECONDS, _SAMPLE_SECONDS_QUICK = 0.008, 0.001
 _MAX_REPETITIONS = 10_000
 
 
@@ -53,8 +53,7 @@ def measure(cases: Sequence[Case], *, quick: bool, progress: TextIO) -> list[Row
             for way in ways if number % 2 else reversed(ways):
                 times[way].append(way.seconds(repetitions[way]))
                 shown.advance()
-    medians = {way: statistics.median(samples) for way, samples in times.items()}
-    return [_row(case, medians, costs) for case in cases]
+    return [_row(case, times, costs) for case in cases]
 
 
 def _repetitions(way: Way, seconds: float) -> int:
@@ -65,7 +64,7 @@ def _repetitions(way: Way, seconds: float) -> int:
     return max(1, min(_MAX_REPETITIONS, round(seconds / once)))
 
 
-def _row(case: Case, medians: dict[Way, float], costs: dict[Way, Counts]) -> Row:
+def _row(case: Case, times: dict[Way, list[float]], costs: dict[Way, Counts]) -> Row:
     before, after = costs[case.before], costs[case.after]
     counted = {
         "requests_before": before.requests,
@@ -84,14 +83,25 @@ def _row(case: Case, medians: dict[Way, float], costs: dict[Way, Counts]) -> Row
         before=case.before.label,
         after=case.after.label,
         bytes=case.bytes,
-        unpacked_s=medians[case.before],
-        packed_s=medians[case.after],
+        unpacked_s=median(times[case.before]),
+        packed_s=median(times[case.after]),
         pages_needed=case.pages_needed,
         series=case.series,
         parameter=case.parameter,
         bytes_spliced=after.spliced,
         pages_moved=after.moved,
-        contiguous_s=medians[case.contiguous] if case.contiguous else None,
+        contiguous_s=median(times[case.contiguous]) if case.contiguous else None,
+        contiguous_ratio=_ratio(times[case.after], times[case.contiguous])
+        if case.contiguous
+        else None,
         problems=problems,
         **counted,
     )
+
+
+def _ratio(times: Sequence[float], others: Sequence[float]) -> float:
+    """How many times the others they are, by what was measured in the same rounds.
+
+    The ways are neighbours there: what slows the machine down for a while, slows both.
+    """
+    return median(time / other for time, other in zip(times, others, strict=True))

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def on_cpu(choice: str | None) -> Iterator[str]:
     """Keeps this thread, and all threads and processes it starts, on one CPU.
 
-    The price of one request is mostly that of waking whoever serves it: 9 us where that
-    is on the same CPU, 25 to 60 us on another one that sleeps. Left to the scheduler,
+    The price of one request is mostly that of waking whoever serves it: some 10 us on
+    the same CPU, several times as much on another one that sleeps. Left to the scheduler,
     ways that send many requests would look worse than they are, and differently each
     time.
 
