@@ -17,9 +17,9 @@ def on_cpu(choice: str | None) -> Iterator[str]:
     """Keeps this thread, and all threads and processes it starts, on one CPU.
 
     The price of one request is mostly that of waking whoever serves it: some 10 us on
-    the same CPU, several times as much on another one that sleeps. Left to the scheduler,
-    ways that send many requests would look worse than they are, and differently each
-    time.
+    the same CPU, several times as much on another one that sleeps. Left to the
+    scheduler, ways that send many requests would look worse than they are, and
+    differently each time.
 
     Args:
         choice: The number of the CPU, "none" to leave it to the scheduler; None is the
