@@ -205,6 +205,7 @@ class TestOutput:
         assert "one by one -> packed" in line
         assert "32 -> 1" in line
         assert "client and server on CPU" in result.stdout
+        assert "the times mean nothing" in result.stdout
         assert "splice" not in result.stdout
 
 

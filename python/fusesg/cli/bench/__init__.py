@@ -83,7 +83,8 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         raise CommandError(f"{error.strerror or error}{where}") from error
-    notes = [placement, *_busy(load), *notes, *_verdicts.verdicts(rows)]
+    verdicts = _verdicts.verdicts(rows, quick=options.quick)
+    notes = [placement, *_busy(load), *notes, *verdicts]
     if options.json:
         fields = [row.as_dict() for row in rows]
         result = {"rows": fields, "notes": notes, "machine": _machine()}
