@@ -44,6 +44,7 @@ class ConfigOptions(TypedDict, total=False):
     max_requests: int
     reader_threads: int
     max_python_threads: int
+    max_fetches: int
     request_timeout: float | None
     slow_request_warning: float | None
     watchdog_timeout: float | None
@@ -202,6 +203,10 @@ class Config:
             least: a callback that uses its own mount must find somebody to serve it.
         max_python_threads: Threads that may run Python callbacks at the same time
             when callbacks block. Default 64. They come and go as needed.
+        max_fetches: `Fetch` pieces of this mount that are carried out at the same
+            time, of one read or of several; the others wait for their turn. Default
+            16. Of those whose source is a function, never more than
+            `max_python_threads` allows.
         request_timeout: Seconds after which a request is answered ETIMEDOUT whatever
             its callback does. Default None: never, since only the file system knows
             how slow its source may be.
@@ -246,6 +251,7 @@ class Config:
     max_requests: int = _integer(4096, 1, 2**16)
     reader_threads: int = _integer(2, 2, 256)
     max_python_threads: int = _integer(64, 1, 4096)
+    max_fetches: int = _integer(16, 1, 65535)
     request_timeout: float | None = _limit(None)
     slow_request_warning: float | None = _limit(30.0)
     watchdog_timeout: float | None = _limit(10.0)

@@ -2,7 +2,7 @@
 
 import builtins
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, ClassVar, Final, Protocol, Self, SupportsIndex, TypeAlias, final
 
 from typing_extensions import Buffer, disjoint_base
@@ -711,6 +711,51 @@ class Socket:
     """
 
     def __new__(cls, sock: int | _HasFileno, length: SupportsIndex) -> Self: ...
+    @property
+    def length(self) -> int:
+        """Number of bytes."""
+    def __len__(self) -> int: ...
+
+@final
+class Fetch:
+    """A piece of data that takes long to get: a range of an object store, for example.
+
+    ```python
+    def read(self, inode, handle, offset, size, ctx):
+        return [
+            fusesg.Fetch(functools.partial(self.get, start, n), n)
+            for start, n in chunks(offset, min(size, self.size - offset))
+        ]
+    ```
+
+    `read` returns it, alone or in a list or tuple together with other segments. All
+    pieces of an answer are fetched at the same time, up to `Config.max_fetches` for
+    the whole mount, and the answer is sent once. A piece that is shorter than its
+    length ends the answer there. The first piece that fails, in time, fails the read:
+    pieces that have not begun never do, awaitables are cancelled. So it goes when
+    the program that reads is killed, and when the mount ends. A function cannot be
+    interrupted; what it returns then is dropped.
+
+    Args:
+        source: A function without arguments, called in one of the mount's threads. It
+            returns whatever `read` may return, but no further `Fetch`. Or a function
+            that returns an awaitable, which an `async def` function does: that is
+            awaited in the mount's asyncio event loop. Either may be called again if
+            this object answers several reads. Or the awaitable itself, which can
+            answer only one.
+        length: The number of bytes that it returns, or fewer if the file ends.
+
+    Raises:
+        TypeError: `source` is neither, or `length` is no int.
+        ValueError: `length` is negative, or longer than any file.
+    """
+
+    def __new__(
+        cls, source: Callable[[], Any] | Awaitable[Any], length: SupportsIndex
+    ) -> Self: ...
+    @property
+    def source(self) -> Callable[[], Any] | Awaitable[Any]:
+        """What it comes from."""
     @property
     def length(self) -> int:
         """Number of bytes."""

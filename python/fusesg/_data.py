@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from fusesg._core import Extent, Pipe, SegmentList, Socket, Zeros
+    from fusesg._core import Extent, Fetch, Pipe, SegmentList, Socket, Zeros
 
 Segment: TypeAlias = "Buffer | Extent | Zeros"
 """One piece of data: bytes in memory, a range of a file, or zeros."""
@@ -20,5 +20,8 @@ Data: TypeAlias = "Segment | SegmentList | Sequence[Segment | SegmentList]"
 Stream: TypeAlias = "Pipe | Socket"
 """Data that is consumed by the read it answers."""
 
-Answer: TypeAlias = "Data | Stream | Sequence[Segment | SegmentList | Stream]"
+Piece: TypeAlias = "Segment | SegmentList | Stream | Fetch"
+"""What an answer is made of."""
+
+Answer: TypeAlias = "Piece | Sequence[Piece | Sequence[Piece]]"
 """What answers a read: one piece, or several in order."""

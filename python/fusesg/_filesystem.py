@@ -354,8 +354,8 @@ class Filesystem:
             size: Most bytes to return.
 
         Returns:
-            A bytes-like object, a segment, a `SegmentList`, a `Pipe`, a `Socket` or a
-            list of these, of at most `size` bytes; fewer mean end of file.
+            A bytes-like object, a segment, a `SegmentList`, a `Pipe`, a `Socket`, a
+            `Fetch` or a list of these, of at most `size` bytes; fewer mean end of file.
         """
         raise _absent("read")
 

@@ -28,6 +28,12 @@ pub(crate) fn is_coroutine_function(function: &Bound<'_, PyAny>) -> PyResult<boo
     Ok(coroutine.call1((function,))?.is_truthy()? || generator.call1((function,))?.is_truthy()?)
 }
 
+/// Whether `object` is what calling an `async def` function gives.
+pub(crate) fn is_coroutine(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    object.is_instance(CLASS.import(object.py(), "types", "CoroutineType")?)
+}
+
 /// `asyncio.CancelledError`, or `None` while nobody has imported asyncio: an exception
 /// of a class that does not exist cannot have been raised, and importing asyncio for
 /// the question would cost every mount 30 ms.
@@ -41,6 +47,12 @@ pub(crate) fn cancelled_error(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyTy
         return Ok(None);
     }
     CLASS.import(py, "asyncio.exceptions", "CancelledError").map(Some)
+}
+
+/// `fusesg._loop.LoopThread`, which imports asyncio: only once it is needed.
+pub(crate) fn loop_thread(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    CLASS.import(py, "fusesg._loop", "LoopThread")
 }
 
 /// The one instance of `Now`.

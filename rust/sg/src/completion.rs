@@ -28,9 +28,11 @@ use std::future::Future;
 use std::io;
 use std::mem;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll, Waker};
+
+use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering};
 
 /// Which way the bytes of an I/O go, and so what a short part means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +44,7 @@ pub enum Direction {
 }
 
 /// Counters of I/Os that have completed; shared by those that shall be counted together.
+/// Nothing is ordered by them.
 #[derive(Debug, Default)]
 pub struct CompletionCounters {
     ios: AtomicU64,
@@ -135,7 +138,7 @@ struct State {
     outstanding: u64,
     /// Parts that there are.
     parts: u64,
-    /// Bytes that all parts were asked for.
+    /// Bytes of the whole, if no part is short.
     size: u64,
     /// Where the short part nearest to the start ends.
     hole: Option<u64>,
@@ -192,7 +195,7 @@ impl Submission {
                 result: None,
                 delivery: Delivery::Pull,
             }),
-            completed: Condvar::new(),
+            completed: Condvar::default(),
         });
         (Self { io: Arc::clone(&io) }, Completion { io })
     }
@@ -204,14 +207,16 @@ impl Submission {
     pub fn part(&mut self, length: u64) -> Part {
         let mut state = self.io.lock();
         let position = state.size;
-        match position.checked_add(length) {
-            Some(size) => state.size = size,
-            None => self.io.fail(&mut state, errno(libc::EOVERFLOW)),
-        }
+        self.io.extend(&mut state, length);
         state.outstanding += 1;
         state.parts += 1;
         drop(state);
         Part { io: Some(Arc::clone(&self.io)), position, length }
+    }
+
+    /// `length` bytes that are there already follow: the next part begins behind them.
+    pub fn skip(&mut self, length: u64) {
+        self.io.extend(&mut self.io.lock(), length);
     }
 
     /// There are no more parts. The same as dropping it.
@@ -278,12 +283,14 @@ impl Drop for Part {
 impl Completion {
     /// Waits for the result.
     pub fn wait(self) -> io::Result<u64> {
+        // else the last part would wake the task that has polled, and not this thread
+        self.forget_waker();
         let mut state = self.io.lock();
         loop {
             if let Some(result) = state.take_result() {
                 return result;
             }
-            state = self.io.completed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.io.completed.wait(state);
         }
     }
 
@@ -312,6 +319,18 @@ impl Completion {
     pub fn canceller(&self) -> Canceller {
         Canceller { io: Arc::clone(&self.io) }
     }
+
+    /// The task that has polled is not woken any more.
+    fn forget_waker(&self) {
+        let mut state = self.io.lock();
+        let waker = match &state.delivery {
+            Delivery::Wake(_) => mem::replace(&mut state.delivery, Delivery::Pull),
+            _ => Delivery::Pull,
+        };
+        drop(state);
+        // dropping it may run anything, also what needs the lock
+        drop(waker);
+    }
 }
 
 impl Future for Completion {
@@ -336,13 +355,7 @@ impl Future for Completion {
 
 impl Drop for Completion {
     fn drop(&mut self) {
-        let mut state = self.io.lock();
-        let waker = match &state.delivery {
-            Delivery::Wake(_) => mem::replace(&mut state.delivery, Delivery::Pull),
-            _ => Delivery::Pull,
-        };
-        drop(state);
-        drop(waker);
+        self.forget_waker();
     }
 }
 
@@ -355,7 +368,15 @@ impl Canceller {
 
 impl Io {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
+    }
+
+    /// Adds to the size of the whole.
+    fn extend(&self, state: &mut State, length: u64) {
+        match state.size.checked_add(length) {
+            Some(size) => state.size = size,
+            None => self.fail(state, errno(libc::EOVERFLOW)),
+        }
     }
 
     /// The first error is kept.
@@ -387,7 +408,7 @@ impl Io {
         match mem::replace(&mut state.delivery, Delivery::Pull) {
             Delivery::Pull => {
                 state.result = Some(result);
-                self.completed.notify_all();
+                self.completed.notify_one();
             }
             Delivery::Wake(waker) => {
                 state.result = Some(result);

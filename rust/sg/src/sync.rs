@@ -14,7 +14,7 @@ use std::sync as imp;
 #[cfg(loom)]
 use loom::sync as imp;
 
-pub(crate) use imp::atomic::{AtomicU64, AtomicUsize, Ordering};
+pub(crate) use imp::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// What holding a lock is proven by.
 pub(crate) type MutexGuard<'a, T> = imp::MutexGuard<'a, T>;

@@ -164,6 +164,26 @@ fn parts_know_where_they_lie() {
 }
 
 #[test]
+fn bytes_that_are_there_need_no_part() {
+    let (mut submission, completion) = Submission::new(Read);
+    submission.skip(K);
+    let first = submission.part(K);
+    submission.skip(7);
+    let second = submission.part(K);
+    submission.skip(K);
+    assert_eq!((first.position(), second.position()), (K, 2 * K + 7));
+    submission.finish();
+    first.complete(Ok(K));
+    second.complete(Ok(3));
+    assert_eq!(plain(completion.wait()), Ok(2 * K + 10));
+    let (mut submission, completion) = Submission::new(Write);
+    submission.skip(u64::MAX);
+    submission.skip(1);
+    submission.finish();
+    assert_eq!(plain(completion.wait()), Err(libc::EOVERFLOW));
+}
+
+#[test]
 fn more_than_u64_max_bytes_overflow() {
     let (mut submission, completion) = Submission::new(Read);
     submission.part(u64::MAX).complete(Ok(u64::MAX));

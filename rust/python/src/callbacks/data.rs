@@ -31,7 +31,7 @@ pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result
             let handle = call.handle(*handle)?;
             let ctx = call.ctx_of_file(*lock_owner, *flags);
             let result = call.method(kind, (number(*inode), handle, *offset, *size, ctx))?;
-            read(call, &result, *size).map(Outcome::Reply)
+            read(call, &result, *size)
         }
         Operation::Write { .. } => write(call, operation),
         Operation::Flush { inode, handle, lock_owner } => {
@@ -91,18 +91,30 @@ pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result
     }
 }
 
-fn read<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>, size: u32) -> Result<Reply> {
-    match segments::answer(result) {
-        Ok(list) if list.len() <= u64::from(size) => Ok(Reply::Data(list)),
-        Ok(list) => {
-            let length = list.len();
-            Err(call.refuse("read", &format!("returned {length} bytes; asked for were {size}")))
-        }
+fn read<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>, size: u32) -> Result<Outcome> {
+    let data = match segments::as_read_data(result) {
+        Ok(data) => data,
         Err(error) if error.is_instance_of::<pyo3::exceptions::PyTypeError>(call.py) => {
-            Err(call.refuse("read", &format!("returned no data: {}", error.value(call.py))))
+            let problem = format!("returned no data: {}", error.value(call.py));
+            return Err(call.refuse("read", &problem));
         }
-        Err(error) => Err(call.raised("read", &error)),
+        Err(error) => return Err(call.raised("read", &error)),
+    };
+    let length = data.len();
+    if length > u64::from(size) {
+        return Err(call.refuse("read", &format!("returned {length} bytes; asked for were {size}")));
     }
+    if data.fetches.is_empty() {
+        return Ok(Reply::Data(data.rest).into());
+    }
+    if !data.fetches.iter().all(|(_, fetch)| fetch.get().take()) {
+        return Err(call.refuse(
+            "read",
+            "returned a Fetch of an awaitable for the second time, which can be awaited only \
+             once; give Fetch the function that makes it",
+        ));
+    }
+    Ok(Outcome::Fetch(data))
 }
 
 fn write(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Outcome> {

@@ -31,6 +31,7 @@ use pyo3::prelude::*;
 
 use crate::conversions::errors;
 use crate::conversions::numbers::type_name;
+use crate::data::segments::ReadData;
 use crate::dispatch::dispatcher::Core;
 use crate::dispatch::handles;
 use crate::log_queue;
@@ -45,6 +46,8 @@ const LONGEST_SHOWN: usize = 100;
 pub(crate) enum Outcome {
     /// The answer.
     Reply(Reply),
+    /// This READ is answered when its pieces are there.
+    Fetch(ReadData),
     /// The bytes of this WRITE go here.
     WritePlan(SegmentList),
     /// The listing to answer this READDIR from is in the table of listings.

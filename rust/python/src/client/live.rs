@@ -21,6 +21,8 @@ use crate::threads::thread_state;
 
 /// Threads for callbacks that the calling threads do not run: those of FORGET.
 const MAX_PYTHON_THREADS: usize = 64;
+/// `Fetch` pieces at a time, as of a mount.
+const MAX_FETCHES: usize = 16;
 
 /// The clients of this process that may be open.
 static LIVE: Mutex<Vec<Weak<LiveClient>>> = Mutex::new(Vec::new());
@@ -57,6 +59,7 @@ impl LiveClient {
             // all threads may be inside callbacks: none of them has to read requests
             reader_threads: usize::MAX,
             max_python_threads: MAX_PYTHON_THREADS,
+            max_fetches: MAX_FETCHES,
             max_write: config.max_write,
             root: None,
         };

@@ -10,6 +10,7 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::conversions::numbers::{MAX_OFFSET, integer, type_name};
 use crate::data::backing::PyBacking;
+use crate::data::fetch::PyFetch;
 use crate::data::{buffers, streams};
 
 /// Lists may hold lists, as deep as this; a list that holds itself is deeper.
@@ -108,7 +109,7 @@ impl PySegmentList {
         }
         let mut list = SegmentList::new();
         for segment in segments.try_iter()? {
-            append(&mut list, &segment?, Use::Kept, 0)?;
+            append(&mut list, &segment?, 0)?;
         }
         Ok(Self(list))
     }
@@ -145,7 +146,7 @@ impl PySegmentList {
 
     fn __add__(&self, other: &Bound<'_, PyAny>) -> PyResult<Self> {
         let mut list = self.0.clone();
-        append(&mut list, other, Use::Kept, 0)?;
+        append(&mut list, other, 0)?;
         Ok(Self(list))
     }
 
@@ -178,72 +179,144 @@ impl PySegmentList {
     }
 }
 
-/// What becomes of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Use {
-    /// It answers one read: it may consume streams.
-    Answer,
-    /// It is or goes into something that may be used again.
-    Kept,
-}
-
-/// The segments of anything that `read` may return.
+/// Segments that may be used more than once: no streams, no `Fetch`.
 ///
 /// Buffers are shared, not copied (see [`buffers::share`]).
-pub(crate) fn answer(object: &Bound<'_, PyAny>) -> PyResult<SegmentList> {
-    convert(object, Use::Answer)
-}
-
-/// As [`answer`], without streams.
 pub(crate) fn as_segments(object: &Bound<'_, PyAny>) -> PyResult<SegmentList> {
-    convert(object, Use::Kept)
-}
-
-fn convert(object: &Bound<'_, PyAny>, becomes: Use) -> PyResult<SegmentList> {
     if let Ok(list) = object.cast::<PySegmentList>() {
         return Ok(list.get().0.clone());
     }
     let mut list = SegmentList::new();
-    append(&mut list, object, becomes, 0)?;
+    append(&mut list, object, 0)?;
     Ok(list)
 }
 
+/// What a `Fetch` may return: segments, and streams.
+pub(crate) fn as_fetched(object: &Bound<'_, PyAny>) -> PyResult<SegmentList> {
+    let mut list = Consumed::default();
+    append(&mut list, object, 0)?;
+    Ok(list.0)
+}
+
+/// What `read` may return: segments, streams, and `Fetch`.
+pub(crate) fn as_read_data(object: &Bound<'_, PyAny>) -> PyResult<ReadData> {
+    let mut data = ReadData::default();
+    append(&mut data, object, 0)?;
+    Ok(data)
+}
+
+/// What `read` returned, in order.
+#[derive(Debug, Default)]
+pub(crate) struct ReadData {
+    /// Each `Fetch`, with the segments before it.
+    pub(crate) fetches: Vec<(SegmentList, Py<PyFetch>)>,
+    /// The segments after the last of them.
+    pub(crate) rest: SegmentList,
+}
+
+impl ReadData {
+    /// Bytes of the whole; `u64::MAX` if there are more than that.
+    pub(crate) fn len(&self) -> u64 {
+        let fetches = self
+            .fetches
+            .iter()
+            .map(|(segments, fetch)| segments.len().saturating_add(fetch.get().length()));
+        fetches.fold(self.rest.len(), u64::saturating_add)
+    }
+}
+
+/// Segments that are used once.
+#[derive(Default)]
+struct Consumed(SegmentList);
+
+/// Where segments are collected, and what may be among them.
+trait Collection {
+    /// The list that the next segment belongs to.
+    fn segments(&mut self) -> &mut SegmentList;
+
+    /// Adds what the `Pipe` or `Socket` `object` stands for, where that is possible.
+    fn stream(&mut self, object: &Bound<'_, PyAny>, stream: Segment) -> PyResult<()>;
+
+    /// Adds a `Fetch`, where that is possible.
+    fn fetch(&mut self, fetch: &Bound<'_, PyFetch>) -> PyResult<()> {
+        let _ = fetch;
+        Err(PyTypeError::new_err(
+            "a Fetch is no data yet and is carried out for one answer; read may return it, \
+             alone or in a list with other pieces",
+        ))
+    }
+}
+
+impl Collection for SegmentList {
+    fn segments(&mut self) -> &mut SegmentList {
+        self
+    }
+
+    fn stream(&mut self, object: &Bound<'_, PyAny>, _: Segment) -> PyResult<()> {
+        Err(streams::not_reusable(object))
+    }
+}
+
+impl Collection for Consumed {
+    fn segments(&mut self) -> &mut SegmentList {
+        &mut self.0
+    }
+
+    fn stream(&mut self, _: &Bound<'_, PyAny>, stream: Segment) -> PyResult<()> {
+        push(&mut self.0, stream)
+    }
+}
+
+impl Collection for ReadData {
+    fn segments(&mut self) -> &mut SegmentList {
+        &mut self.rest
+    }
+
+    fn stream(&mut self, _: &Bound<'_, PyAny>, stream: Segment) -> PyResult<()> {
+        push(&mut self.rest, stream)
+    }
+
+    fn fetch(&mut self, fetch: &Bound<'_, PyFetch>) -> PyResult<()> {
+        if fetch.get().length() == 0 {
+            fetch.get().discard(fetch.py());
+            return Ok(());
+        }
+        self.fetches.push((std::mem::take(&mut self.rest), fetch.clone().unbind()));
+        Ok(())
+    }
+}
+
 /// Appends one segment, or a list of them `depth` lists deep.
-fn append(
-    list: &mut SegmentList,
-    object: &Bound<'_, PyAny>,
-    becomes: Use,
-    depth: usize,
-) -> PyResult<()> {
+fn append<C: Collection>(to: &mut C, object: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
     // by how often they come: bytes, extents, lists, the rest
     if object.is_exact_instance_of::<PyBytes>() {
-        return append_buffer(list, object);
+        return append_buffer(to.segments(), object);
     }
     if let Ok(extent) = object.cast::<PyExtent>() {
-        return push(list, Segment::Extent(extent.get().0.clone()));
+        return push(to.segments(), Segment::Extent(extent.get().0.clone()));
     }
     if let Ok(other) = object.cast::<PySegmentList>() {
-        return extend(list, &other.get().0);
+        return extend(to.segments(), &other.get().0);
     }
     if let Ok(zeros) = object.cast::<PyZeros>() {
-        return push(list, Segment::Zeros(zeros.get().0));
+        return push(to.segments(), Segment::Zeros(zeros.get().0));
+    }
+    if let Ok(fetch) = object.cast::<PyFetch>() {
+        return to.fetch(fetch);
     }
     if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
         if depth == DEEPEST {
             return Err(PyValueError::new_err("lists of segments are nested too deeply"));
         }
         for segment in object.try_iter()? {
-            append(list, &segment?, becomes, depth + 1)?;
+            append(to, &segment?, depth + 1)?;
         }
         return Ok(());
     }
     if let Some(stream) = streams::as_stream(object) {
-        return match becomes {
-            Use::Answer => push(list, stream),
-            Use::Kept => Err(streams::not_reusable(object)),
-        };
+        return to.stream(object, stream);
     }
-    append_buffer(list, object)
+    append_buffer(to.segments(), object)
 }
 
 fn append_buffer(list: &mut SegmentList, object: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -287,6 +360,7 @@ fn is_single_segment(object: &Bound<'_, PyAny>) -> bool {
     }
     object.is_instance_of::<PyExtent>()
         || object.is_instance_of::<PyZeros>()
+        || object.is_instance_of::<PyFetch>()
         || object.is_instance_of::<PyString>()
         || streams::as_stream(object).is_some()
         || pyo3::types::PyMemoryView::from(object).is_ok()

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use fusesg_fs::{
     Context, Errno, FileSystem, FileType, Handle, Inode, Opened, Operation, OperationKind,
-    OperationSet, Properties, Reply, Result,
+    OperationSet, Properties, Reply, Result, Unique,
 };
 use fusesg_serve::{Delivery, Dispatch, Native, Responder};
 use fusesg_sg::{PagePools, Segment, SegmentList};
@@ -23,6 +23,7 @@ use pyo3::prelude::*;
 use crate::callbacks::{self, Callback, Outcome};
 use crate::conversions::errors;
 use crate::dispatch::directory_snapshot::{CountingSink, Listings};
+use crate::dispatch::fetches::Fetches;
 use crate::dispatch::handles::{self, Handles};
 use crate::dispatch::implementation::{Declared, Methods};
 use crate::log_queue;
@@ -57,7 +58,9 @@ pub(crate) struct Core {
     python: OperationSet,
     properties: Properties,
     readers: Readers,
-    executors: Executors,
+    executors: Arc<Executors>,
+    /// READs whose data comes later.
+    pub(crate) fetches: Arc<Fetches>,
     /// FORGETs on their way to the class.
     forgets: Mutex<Vec<(Inode, u64)>>,
     /// What the class's init raised.
@@ -89,6 +92,8 @@ pub(crate) struct Limits {
     pub(crate) reader_threads: usize,
     /// Threads for callbacks, besides.
     pub(crate) max_python_threads: usize,
+    /// `Fetch` pieces that may be carried out at a time.
+    pub(crate) max_fetches: usize,
     /// Size of the largest write.
     pub(crate) max_write: u32,
     /// What is mounted over, and so what the root has to be; `None` without a mount.
@@ -107,9 +112,12 @@ impl Core {
         let python = methods.operations();
         let properties =
             declared.properties(python, native.as_ref().map(|native| native.properties()));
+        let class_name = filesystem.get_type().name()?.to_string();
+        let executors = Arc::new(Executors::new(limits.max_python_threads));
+        let fetches = Fetches::new(class_name.clone(), limits.max_fetches, Arc::clone(&executors));
         Ok(Self {
             mount: MountId::next(),
-            class_name: filesystem.get_type().name()?.to_string(),
+            class_name,
             methods,
             native: native.map(Native::new),
             handles: Handles::default(),
@@ -121,7 +129,8 @@ impl Core {
             python,
             properties,
             readers: Readers::new(limits.reader_threads),
-            executors: Executors::new(limits.max_python_threads),
+            executors,
+            fetches,
             forgets: Mutex::default(),
             init_error: Mutex::default(),
         })
@@ -142,9 +151,12 @@ impl Core {
         self.executors.statistics()
     }
 
-    /// Takes the requests of this mount's own process that wait for an executor.
+    /// Takes the requests of this mount's own process that wait for an executor, or for
+    /// what executors fetch.
     pub(crate) fn take_queued(&self, wanted: impl Fn(&Request) -> bool) -> Vec<Request> {
-        self.executors.take_requests(wanted)
+        let mut requests = self.executors.take_requests(&wanted);
+        requests.extend(self.fetches.take_requests(wanted));
+        requests
     }
 
     /// Runs the callback of `operation` and answers.
@@ -182,15 +194,15 @@ impl Core {
     /// Carries out what the callback decided.
     fn finish(
         self: &Arc<Self>,
-        request: Request,
+        mut request: Request,
         operation: &Operation<'_>,
         outcome: Result<Outcome>,
     ) {
-        let Request { context, mut responder, .. } = request;
         let answer = match outcome {
+            Ok(Outcome::Fetch(data)) => return self.fetches.begin(request, data),
             Ok(Outcome::Reply(reply)) => Ok(reply).into(),
             Ok(Outcome::WritePlan(plan)) => carry_out(&plan, operation).into(),
-            Ok(Outcome::Listing) => self.list(operation, &mut responder),
+            Ok(Outcome::Listing) => self.list(operation, &mut request.responder),
             Ok(Outcome::Listed(result, counted)) => {
                 Answer { result: result.map(|()| Reply::Done), counted }
             }
@@ -201,6 +213,7 @@ impl Core {
         {
             self.close(handle);
         }
+        let Request { context, responder, .. } = request;
         self.answer(&context, operation, responder, answer);
     }
 
@@ -466,8 +479,13 @@ impl Dispatch for PythonDispatch {
         self.0.forget(inode, count);
     }
 
+    fn cancelled(&self, unique: Unique) {
+        self.0.fetches.cancel(unique);
+    }
+
     fn idle(&self) {
         self.0.pools.trim();
+        self.0.fetches.trim();
         if let Some(native) = &self.0.native {
             native.idle();
         }
@@ -475,6 +493,12 @@ impl Dispatch for PythonDispatch {
 
     fn destroy(&self) {
         let core = &self.0;
+        if !core.fetches.close(CALLBACKS_END) {
+            log::warn!(
+                "a coroutine of {} still runs; it was left behind when its mount ended",
+                core.class_name
+            );
+        }
         if !core.executors.close(CALLBACKS_END) {
             log::warn!(
                 "a callback of {} still runs; it was left behind when its mount ended",

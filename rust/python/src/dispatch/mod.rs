@@ -3,11 +3,13 @@
 //! | concept | file |
 //! |---|---|
 //! | which way an operation takes, and its answer | `dispatcher.rs` |
+//! | reads that are answered with `Fetch` pieces | `fetches.rs` |
 //! | which methods a class has, what it declares | `implementation.rs` |
 //! | open files and directories of a class | `handles.rs` |
 //! | readdir: listings that are kept, and their offsets | `directory_snapshot.rs` |
 
 pub(crate) mod directory_snapshot;
 pub(crate) mod dispatcher;
+pub(crate) mod fetches;
 pub(crate) mod handles;
 pub(crate) mod implementation;

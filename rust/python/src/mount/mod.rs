@@ -94,6 +94,7 @@ impl PyMount {
             Limits {
                 reader_threads: settings.config.reader_threads,
                 max_python_threads: settings.max_python_threads,
+                max_fetches: settings.max_fetches,
                 max_write: settings.config.max_write,
                 root: Some(root),
             },

@@ -13,6 +13,8 @@ use pyo3::types::PyDict;
 const WATCHDOG_TIMEOUT: Duration = Duration::from_secs(10);
 /// Threads for callbacks that block.
 const MAX_PYTHON_THREADS: usize = 64;
+/// `Fetch` pieces at a time.
+const MAX_FETCHES: usize = 16;
 
 /// The settings of one mount.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) config: MountConfig,
     /// Threads for callbacks, besides the readers.
     pub(crate) max_python_threads: usize,
+    /// `Fetch` pieces that may be carried out at a time.
+    pub(crate) max_fetches: usize,
     /// How long the GIL may be unavailable while this process waits for its own mount.
     pub(crate) watchdog_timeout: Option<Duration>,
 }
@@ -31,6 +35,7 @@ impl Settings {
         let mut settings = Self {
             config: MountConfig::new(mountpoint),
             max_python_threads: MAX_PYTHON_THREADS,
+            max_fetches: MAX_FETCHES,
             watchdog_timeout: Some(WATCHDOG_TIMEOUT),
         };
         for (name, value) in values.into_iter().flatten() {
@@ -80,6 +85,7 @@ impl Settings {
             "slow_request_warning" => config.slow_request_warning = optional_seconds(value)?,
             "trace" => config.trace = value.extract()?,
             "max_python_threads" => self.max_python_threads = value.extract()?,
+            "max_fetches" => self.max_fetches = value.extract()?,
             "watchdog_timeout" => self.watchdog_timeout = optional_seconds(value)?,
             _ => return Err(PyTypeError::new_err("there is no such setting")),
         }

@@ -1,7 +1,7 @@
 //! The numbers of a mount as a dict.
 
 use fusesg_serve::{DataPathStatistics, OperationStatistics, Statistics};
-use fusesg_sg::{PoolStatistics, RequestStatistics};
+use fusesg_sg::{CompletionStatistics, PoolStatistics, RequestStatistics};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -19,12 +19,19 @@ pub(crate) fn to_python<'py>(
     moved.set_item("requests", requests_to_python(py, &statistics.requests)?)?;
     moved.set_item("pool", &pool)?;
     let write_pool = pool_to_python(py, &core.pools.statistics())?;
+    moved.set_item("completions", completions_to_python(py, &core.fetches.completions())?)?;
+    let pieces = core.fetches.statistics();
+    let fetches = PyDict::new(py);
+    fetches.set_item("running", pieces.running)?;
+    fetches.set_item("queued", pieces.queued)?;
+    fetches.set_item("pool", pool_to_python(py, &pieces.pool)?)?;
     let (threads, peak, queued) = core.executor_statistics();
     let python = PyDict::new(py);
     python.set_item("threads", threads)?;
     python.set_item("threads_peak", peak)?;
     python.set_item("queued", queued)?;
     python.set_item("handles", core.handles.len())?;
+    python.set_item("fetches", fetches)?;
     python.set_item("write_pool", write_pool)?;
     let all = PyDict::new(py);
     all.set_item("operations", operations)?;
@@ -66,6 +73,20 @@ pub(crate) fn pool_to_python<'py>(
     numbers.set_item("bytes_resident", pool.bytes_resident)?;
     numbers.set_item("bytes_idle", pool.bytes_idle)?;
     numbers.set_item("bytes_low_water", pool.bytes_low_water)?;
+    Ok(numbers)
+}
+
+/// What became of I/Os in several parts.
+fn completions_to_python<'py>(
+    py: Python<'py>,
+    statistics: &CompletionStatistics,
+) -> PyResult<Bound<'py, PyDict>> {
+    let numbers = PyDict::new(py);
+    numbers.set_item("ios", statistics.ios)?;
+    numbers.set_item("parts", statistics.parts)?;
+    numbers.set_item("holes", statistics.holes)?;
+    numbers.set_item("errors", statistics.errors)?;
+    numbers.set_item("cancelled", statistics.cancelled)?;
     Ok(numbers)
 }
 

@@ -102,6 +102,16 @@ impl Executors {
 
     /// Queues a job. After [`close`](Self::close) its request is answered EIO.
     pub(crate) fn submit(&self, job: Job) {
+        self.queue(job, false);
+    }
+
+    /// Queues a job that is known to wait for something: it gets a thread at once, if there
+    /// may be one more, rather than when the queue has stalled.
+    pub(crate) fn submit_slow(&self, job: Job) {
+        self.queue(job, true);
+    }
+
+    fn queue(&self, job: Job, slow: bool) {
         let mut state = self.shared.state.lock();
         if state.closed {
             drop(state);
@@ -110,9 +120,12 @@ impl Executors {
         }
         state.total += 1;
         state.queue.push_back((Instant::now(), job));
+        // those that were notified count as idle until they have the lock
+        let all_taken = state.queue.len() > state.idle;
         if state.idle > 0 {
             self.shared.work.notify_one();
-        } else if state.threads == 0 {
+        }
+        if state.threads == 0 || slow && all_taken && state.threads < self.shared.limit {
             start_executor(&self.shared, &mut state);
         }
         if !state.monitor_runs {

@@ -45,6 +45,11 @@ impl Request {
         self.context.pid != 0 && is_thread_of_this_process(self.context.pid)
     }
 
+    /// Whether somebody waits for the answer.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.responder.cancellation().is_cancelled()
+    }
+
     /// Answers an error and describes the request for the log.
     pub(crate) fn fail(self, errno: Errno) -> String {
         let description = format!("{} of thread {}", self.responder.kind(), self.context.pid);

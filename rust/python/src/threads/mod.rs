@@ -4,10 +4,12 @@
 //! |---|---|
 //! | attaching to the interpreter, and the gate that closes at its end | `thread_state.rs` |
 //! | where a callback runs: readers, executors, the monitor | `executors.rs` |
+//! | where awaitables run: one asyncio loop for each mount that has some | `event_loop.rs` |
 //! | objects that die on threads without the GIL | `reaper.rs` |
 //! | requests whose threads wait for the GIL | `gil_waiters.rs` |
 //! | deadlocks with one's own mount | `watchdog.rs` |
 
+pub(crate) mod event_loop;
 pub(crate) mod executors;
 pub(crate) mod gil_waiters;
 pub(crate) mod reaper;

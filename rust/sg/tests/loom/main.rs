@@ -4,6 +4,7 @@
 //! take less than a minute.
 #![cfg(loom)]
 
+mod completion;
 mod pool;
 mod request;
 
