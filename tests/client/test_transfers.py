@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import mmap
 import os
 import stat
@@ -241,6 +242,31 @@ def test_pipes_and_sockets_answer_reads(
     assert client.pread(fd, 1 << 16, 0) == expected
     assert numbers.core("copier", "bytes_spliced") == len(expected)
     assert numbers.core("copier", "copies") == 1
+    client.close(fd)
+
+
+def test_sixteen_fetches_are_one_answer(
+    fuse_client: MakeClient, answers: Answers
+) -> None:
+    import threading  # noqa: PLC0415
+
+    together = threading.Barrier(16, timeout=10)
+
+    def fetch(number: int) -> bytes:
+        together.wait()
+        return bytes([number]) * PAGE
+
+    answers.answer = lambda offset, size: [
+        fusesg.Fetch(functools.partial(fetch, number), PAGE) for number in range(16)
+    ]
+    client = fuse_client(answers)
+    fd = client.open("file")
+    numbers = Numbers(client)
+    expected = b"".join(bytes([number]) * PAGE for number in range(16))
+    assert client.pread(fd, 16 * PAGE, 0) == expected
+    assert numbers.operations("read") == 1
+    counted = client.statistics()["fetches"]["completions"]
+    assert (counted["ios"], counted["parts"]) == (1, 16)
     client.close(fd)
 
 

@@ -6,7 +6,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::dispatch::dispatcher::Core;
-use crate::mount::statistics::{operations_to_python, pool_to_python, requests_to_python};
+use crate::mount::statistics::{
+    completions_to_python, fetches_to_python, operations_to_python, pool_to_python,
+    requests_to_python,
+};
 
 /// A dict of plain numbers and dicts.
 pub(super) fn to_python<'py>(
@@ -23,6 +26,9 @@ pub(super) fn to_python<'py>(
     all.set_item("open_files", statistics.open_files)?;
     all.set_item("lookups", statistics.lookups)?;
     all.set_item("handles", core.handles.len())?;
+    let fetches = fetches_to_python(py, core)?;
+    fetches.set_item("completions", completions_to_python(py, &core.fetches.completions())?)?;
+    all.set_item("fetches", fetches)?;
     all.set_item("core", core_to_python(py, statistics)?)?;
     Ok(all)
 }
@@ -56,19 +62,7 @@ fn core_to_python<'py>(
     core.set_item("pool", pool_to_python(py, pages)?)?;
     core.set_item("packer", numbers(py, &[("bytes_joined", statistics.joined_bytes)])?)?;
     core.set_item("copier", copier)?;
-    core.set_item(
-        "completions",
-        numbers(
-            py,
-            &[
-                ("ios", completions.ios),
-                ("parts", completions.parts),
-                ("holes", completions.holes),
-                ("errors", completions.errors),
-                ("cancelled", completions.cancelled),
-            ],
-        )?,
-    )?;
+    core.set_item("completions", completions_to_python(py, completions)?)?;
     Ok(core)
 }
 

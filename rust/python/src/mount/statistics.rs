@@ -20,18 +20,13 @@ pub(crate) fn to_python<'py>(
     moved.set_item("pool", &pool)?;
     let write_pool = pool_to_python(py, &core.pools.statistics())?;
     moved.set_item("completions", completions_to_python(py, &core.fetches.completions())?)?;
-    let pieces = core.fetches.statistics();
-    let fetches = PyDict::new(py);
-    fetches.set_item("running", pieces.running)?;
-    fetches.set_item("queued", pieces.queued)?;
-    fetches.set_item("pool", pool_to_python(py, &pieces.pool)?)?;
     let (threads, peak, queued) = core.executor_statistics();
     let python = PyDict::new(py);
     python.set_item("threads", threads)?;
     python.set_item("threads_peak", peak)?;
     python.set_item("queued", queued)?;
     python.set_item("handles", core.handles.len())?;
-    python.set_item("fetches", fetches)?;
+    python.set_item("fetches", fetches_to_python(py, core)?)?;
     python.set_item("write_pool", write_pool)?;
     let all = PyDict::new(py);
     all.set_item("operations", operations)?;
@@ -76,8 +71,18 @@ pub(crate) fn pool_to_python<'py>(
     Ok(numbers)
 }
 
+/// The pieces of answers that are being fetched.
+pub(crate) fn fetches_to_python<'py>(py: Python<'py>, core: &Core) -> PyResult<Bound<'py, PyDict>> {
+    let pieces = core.fetches.statistics();
+    let fetches = PyDict::new(py);
+    fetches.set_item("running", pieces.running)?;
+    fetches.set_item("queued", pieces.queued)?;
+    fetches.set_item("pool", pool_to_python(py, &pieces.pool)?)?;
+    Ok(fetches)
+}
+
 /// What became of I/Os in several parts.
-fn completions_to_python<'py>(
+pub(crate) fn completions_to_python<'py>(
     py: Python<'py>,
     statistics: &CompletionStatistics,
 ) -> PyResult<Bound<'py, PyDict>> {
