@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
+use std::time::Duration;
 
 use fusesg_sg::{
     Completion, CompletionCounters, CompletionStatistics, Direction, Part, Submission,
@@ -347,14 +348,30 @@ mod deliveries {
         assert_eq!(poll(&mut completion, &waker), Poll::Ready(Ok(2 * K)));
     }
 
+    /// Tells when its last clone is dropped.
+    struct TellsItsEnd(mpsc::Sender<()>);
+
+    impl Wake for TellsItsEnd {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for TellsItsEnd {
+        fn drop(&mut self) {
+            self.0.send(()).expect("the test listens");
+        }
+    }
+
     #[test]
     fn a_polled_future_may_be_waited_for_after_all() {
         let (mut parts, mut completion) = submitted(Read, &[K]);
-        let woken = Arc::new(Woken::default());
-        assert_eq!(poll(&mut completion, &Waker::from(Arc::clone(&woken))), Poll::Pending);
-        let last = parts.pop().unwrap();
+        let (dropped, waits) = mpsc::channel();
+        let waker = Waker::from(Arc::new(TellsItsEnd(dropped)));
+        assert_eq!(poll(&mut completion, &waker), Poll::Pending);
+        drop(waker);
         let waiting = thread::spawn(move || plain(completion.wait()));
-        last.complete(Ok(K));
+        // the thread takes the waker's place, which could not wake it
+        waits.recv_timeout(Duration::from_secs(20)).unwrap();
+        parts.pop().unwrap().complete(Ok(K));
         assert_eq!(waiting.join().unwrap(), Ok(K));
     }
 
