@@ -408,7 +408,7 @@ impl Io {
         match mem::replace(&mut state.delivery, Delivery::Pull) {
             Delivery::Pull => {
                 state.result = Some(result);
-                self.completed.notify_one();
+                self.completed.notify_all();
             }
             Delivery::Wake(waker) => {
                 state.result = Some(result);

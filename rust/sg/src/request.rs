@@ -30,12 +30,11 @@ use crate::sync::{
 pub struct RequestAllocator {
     max_requests: usize,
     shares: [Share; SHARDS],
-    /// Threads that wait for a slot.
+    /// Threads that are in line for a slot.
     waiting: AtomicUsize,
     waits: AtomicU64,
     failures: AtomicU64,
-    /// Held by those threads while they look for a slot.
-    gate: Mutex<()>,
+    line: Mutex<Line>,
     slot_freed: Condvar,
     reserved: Mutex<Reserved>,
     reserved_freed: Condvar,
@@ -52,11 +51,43 @@ struct Share {
     pages_used: AtomicU64,
 }
 
+/// Turns, numbered in the order in which threads came for them: whoever comes later cannot
+/// be quicker than whoever waits, so nobody waits for ever.
+#[derive(Debug, Default)]
+struct Line {
+    /// Turns that were given out.
+    given: u64,
+    /// Turns that are over: the number of the one whose turn it is.
+    over: u64,
+}
+
+impl Line {
+    /// A turn behind all others.
+    fn join(&mut self) -> u64 {
+        self.given += 1;
+        self.given - 1
+    }
+
+    fn is_empty(&self) -> bool {
+        self.given == self.over
+    }
+}
+
+/// Who has the reserved request, and who waits for it: the turn is over when it is returned.
 #[derive(Debug, Default)]
 struct Reserved {
-    in_use: bool,
-    uses: u64,
+    line: Line,
     waits: u64,
+}
+
+impl Reserved {
+    fn in_use(&self) -> bool {
+        !self.line.is_empty()
+    }
+
+    fn uses(&self) -> u64 {
+        self.line.over + u64::from(self.in_use())
+    }
 }
 
 /// Why there is no request.
@@ -120,9 +151,9 @@ impl RequestAllocator {
             waiting: AtomicUsize::new(0),
             waits: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            gate: Mutex::new(()),
+            line: Mutex::new(Line::default()),
             slot_freed: Condvar::default(),
-            reserved: Mutex::default(),
+            reserved: Mutex::new(Reserved::default()),
             reserved_freed: Condvar::default(),
         })
     }
@@ -132,53 +163,54 @@ impl RequestAllocator {
         self.max_requests
     }
 
-    /// A request with room for `pages` pages, if a slot is free.
+    /// A request with room for `pages` pages, if a slot is free that nobody waits for.
     ///
     /// # Errors
-    /// [`AllocateError::Exhausted`] without a free slot, [`AllocateError::OutOfMemory`]
+    /// [`AllocateError::Exhausted`] without such a slot, [`AllocateError::OutOfMemory`]
     /// without memory for the page vector. Neither keeps anything.
     pub fn try_allocate<T: Default>(
         self: &Arc<Self>,
         pages: usize,
     ) -> Result<Request<T>, AllocateError> {
-        let slot = self.try_slot().ok_or(AllocateError::Exhausted)?;
+        let slot = self.try_slot_in_turn().ok_or(AllocateError::Exhausted)?;
         Ok(self.fill(slot, pages)?)
     }
 
-    /// A request with room for `pages` pages; waits until a slot is free.
+    /// A request with room for `pages` pages; waits until a slot is free, in the order of
+    /// arrival.
     ///
     /// # Errors
     /// [`OutOfMemory`] without memory for the page vector. The slot is free again then.
     pub fn allocate<T: Default>(self: &Arc<Self>, pages: usize) -> Result<Request<T>, OutOfMemory> {
-        let slot = self.try_slot().unwrap_or_else(|| self.wait_for_slot());
+        let slot = self.try_slot_in_turn().unwrap_or_else(|| self.wait_for_slot());
         self.fill(slot, pages)
     }
 
-    /// The reserved request, without pages. Waits for its user before; never fails.
+    /// The reserved request, without pages. Waits for its users before; never fails.
     pub fn reserved<T: Default>(self: &Arc<Self>) -> Request<T> {
         let mut reserved = self.reserved.lock();
-        if reserved.in_use {
+        if reserved.in_use() {
             reserved.waits += 1;
-            while reserved.in_use {
-                reserved = self.reserved_freed.wait(reserved);
-            }
         }
-        reserved.hand_out();
+        let turn = reserved.line.join();
+        while reserved.line.over != turn {
+            reserved = self.reserved_freed.wait(reserved);
+        }
         self.without_pages(Slot::Reserved)
     }
 
-    /// The reserved request, without pages, unless somebody uses it.
+    /// The reserved request, without pages, unless somebody uses it or waits for it.
     pub fn try_reserved<T: Default>(self: &Arc<Self>) -> Option<Request<T>> {
         let mut reserved = self.reserved.lock();
-        if reserved.in_use {
+        if reserved.in_use() {
             return None;
         }
-        reserved.hand_out();
+        reserved.line.join();
         Some(self.without_pages(Slot::Reserved))
     }
 
     /// A request without pages for what must not fail: one with a slot if there is one free,
-    /// else the reserved one.
+    /// whoever waits for it, else the reserved one.
     pub fn allocate_nofail<T: Default>(self: &Arc<Self>) -> Request<T> {
         match self.try_slot() {
             Some(slot) => {
@@ -199,12 +231,13 @@ impl RequestAllocator {
         let reserved = self.reserved.lock();
         RequestStatistics {
             allocated,
-            outstanding: self.max_requests.saturating_sub(free) as u64 + u64::from(reserved.in_use),
+            outstanding: self.max_requests.saturating_sub(free) as u64
+                + u64::from(reserved.in_use()),
             inline: allocated.saturating_sub(heap),
             heap,
             pages_requested: sum(|share| &share.pages_requested),
             pages_used: sum(|share| &share.pages_used),
-            reserved_uses: reserved.uses,
+            reserved_uses: reserved.uses(),
             waits: reserved.waits + self.waits.load(Ordering::Relaxed),
             failures: self.failures.load(Ordering::Relaxed),
         }
@@ -216,20 +249,33 @@ impl RequestAllocator {
         (0..SHARDS).map(|step| (home + step) % SHARDS).find(|share| self.shares[*share].take())
     }
 
+    /// As [`try_slot`](Self::try_slot), but leaves slots to those who wait for them.
+    fn try_slot_in_turn(&self) -> Option<usize> {
+        if self.waiting.load(Ordering::Relaxed) == 0 { self.try_slot() } else { None }
+    }
+
     fn wait_for_slot(&self) -> usize {
+        let mut line = self.line.lock();
+        let turn = line.join();
         self.waits.fetch_add(1, Ordering::Relaxed);
-        let mut gate = self.gate.lock();
         // First say that somebody waits, then look for a slot; `put_back` returns the slot
         // and then looks whether somebody waits. One of the two sees the other.
         self.waiting.fetch_add(1, Ordering::SeqCst);
         order_for_the_model();
         let slot = loop {
-            if let Some(slot) = self.try_slot() {
+            if line.over == turn
+                && let Some(slot) = self.try_slot()
+            {
                 break slot;
             }
-            gate = self.slot_freed.wait(gate);
+            line = self.slot_freed.wait(line);
         };
         self.waiting.fetch_sub(1, Ordering::SeqCst);
+        line.over += 1;
+        if !line.is_empty() {
+            // there may be a slot for the next one, too
+            self.slot_freed.notify_all();
+        }
         slot
     }
 
@@ -244,14 +290,17 @@ impl RequestAllocator {
                 order_for_the_model();
                 if self.waiting.load(Ordering::SeqCst) != 0 {
                     // not between somebody's last look and the beginning of its sleep
-                    let _gate = self.gate.lock();
-                    self.slot_freed.notify_one();
+                    let _line = self.line.lock();
+                    // only one of them may take it, and which one nobody here knows
+                    self.slot_freed.notify_all();
                 }
             }
             Slot::Reserved => {
                 let mut reserved = self.reserved.lock();
-                reserved.in_use = false;
-                self.reserved_freed.notify_one();
+                reserved.line.over += 1;
+                if reserved.in_use() {
+                    self.reserved_freed.notify_all();
+                }
             }
         }
     }
@@ -312,13 +361,6 @@ impl Share {
         if pages > INLINE_PAGES {
             self.heap.fetch_add(1, Ordering::Relaxed);
         }
-    }
-}
-
-impl Reserved {
-    fn hand_out(&mut self) {
-        self.in_use = true;
-        self.uses += 1;
     }
 }
 

@@ -44,8 +44,8 @@ impl Condvar {
         self.0.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    pub(crate) fn notify_one(&self) {
-        self.0.notify_one();
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
     }
 }
 

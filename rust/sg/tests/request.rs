@@ -152,6 +152,76 @@ fn a_second_user_of_the_reserved_request_waits_for_the_first() {
     assert_eq!(allocator.statistics().reserved_uses, 2);
 }
 
+#[test]
+fn a_slot_goes_to_whoever_waits_and_not_to_whoever_comes() {
+    let allocator = RequestAllocator::new(1);
+    let held = allocator.allocate::<u64>(0).expect("a slot");
+    thread::scope(|scope| {
+        let (finish, finished) = mpsc::channel::<()>();
+        let waiting = &allocator;
+        scope.spawn(move || {
+            let _request = waiting.allocate::<u64>(0).expect("inline");
+            finished.recv().expect("it is told");
+        });
+        await_waits(&allocator, 1);
+        drop(held);
+        // whether the thread that waited runs by now or not
+        assert_eq!(allocator.try_allocate::<u64>(0).unwrap_err(), AllocateError::Exhausted);
+        finish.send(()).expect("it listens");
+    });
+    assert_eq!(allocator.statistics().outstanding, 0);
+}
+
+#[test]
+fn the_reserved_request_goes_to_whoever_waits_and_not_to_whoever_comes() {
+    let allocator = RequestAllocator::new(1);
+    let held = allocator.reserved::<u64>();
+    thread::scope(|scope| {
+        let (finish, finished) = mpsc::channel::<()>();
+        let waiting = &allocator;
+        scope.spawn(move || {
+            let _request = waiting.reserved::<u64>();
+            finished.recv().expect("it is told");
+        });
+        await_waits(&allocator, 1);
+        drop(held);
+        assert!(allocator.try_reserved::<u64>().is_none());
+        finish.send(()).expect("it listens");
+    });
+    assert_eq!(allocator.statistics().outstanding, 0);
+}
+
+#[test]
+fn who_waits_is_served_in_the_order_of_arrival() {
+    type Take = fn(&Allocator) -> Request<u64>;
+    let takes: [Take; 2] =
+        [|allocator| allocator.allocate(0).expect("inline"), |allocator| allocator.reserved()];
+    for take in takes {
+        let allocator = RequestAllocator::new(1);
+        let held = take(&allocator);
+        let (served, order) = mpsc::channel();
+        thread::scope(|scope| {
+            for number in 0..8 {
+                let (allocator, served) = (&allocator, served.clone());
+                scope.spawn(move || {
+                    let _request = take(allocator);
+                    served.send(number).expect("somebody listens");
+                });
+                await_waits(allocator, number + 1);
+            }
+            drop(held);
+        });
+        drop(served);
+        assert_eq!(order.iter().collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+    }
+}
+
+fn await_waits(allocator: &Allocator, waits: u64) {
+    while allocator.statistics().waits < waits {
+        thread::yield_now();
+    }
+}
+
 // Item 02: what must not fail goes on.
 
 #[test]
