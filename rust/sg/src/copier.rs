@@ -57,11 +57,15 @@ pub fn copy(
         return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
     }
     let mut copier = Copier::new(cursor, options);
+    let mut taken = 0;
     if let Some(pipes) = ReadyPipes::of(&list) {
         patience.keep_waiting()?;
-        return pipes.gather(copier).map_err(io::Error::from);
+        taken = pipes.gather(&mut copier);
     }
-    copier.take_all(list, patience);
+    if taken < list.len() {
+        let rest = if taken == 0 { list } else { list.slice(taken, u64::MAX) };
+        copier.take_all(rest, patience);
+    }
     copier.finish()
 }
 

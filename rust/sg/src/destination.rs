@@ -31,7 +31,8 @@ impl Destination<'_, '_> {
             Self::Owned(pages) => pages.iter().all(|(page, descriptor)| {
                 // pages that are exchanged have to be of one size
                 let whole = |page: &Page| page.len() == PAGE_SIZE;
-                descriptor.is_empty() || page.as_ref().is_some_and(whole)
+                let within = descriptor.start() + descriptor.len() <= PAGE_SIZE;
+                descriptor.is_empty() || within && page.as_ref().is_some_and(whole)
             }),
             Self::Borrowed(pages) => {
                 pages.iter().all(|(fragment, descriptor)| fragment.len() == descriptor.len())
@@ -48,7 +49,8 @@ impl Destination<'_, '_> {
         let owned = owned.into_iter().flat_map(move |pages| pages.iter_mut().skip(first));
         let owned = owned.map(|(page, descriptor)| {
             let bytes = page.as_deref_mut().unwrap_or_default();
-            &mut bytes[descriptor.start()..][..descriptor.len()]
+            // a descriptor without bytes may lie anywhere
+            bytes.get_mut(descriptor.start()..).unwrap_or_default().split_at_mut(descriptor.len()).0
         });
         let borrowed = borrowed.into_iter().flat_map(move |pages| pages.iter_mut().skip(first));
         owned.chain(borrowed.map(|(fragment, _)| &mut **fragment))

@@ -13,8 +13,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, IoSliceMut, Read as _};
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -22,8 +21,8 @@ use parking_lot::MutexGuard;
 
 use crate::copier::Copier;
 use crate::destination::Cursor;
-use crate::stream::Detour;
-use crate::sys::streams as sys;
+use crate::stream::{Detour, SparePipe};
+use crate::sys::{Read, streams as sys};
 use crate::{Copied, CopyOptions, Destination, Segment, SegmentList, Stream};
 
 /// Why a list of pipes was not gathered.
@@ -170,10 +169,21 @@ impl<'l> ReadyPipes<'l> {
         (complete && !sources.is_empty()).then_some(Self { sources, _turns: turns })
     }
 
-    /// Puts what they hold where `copier` puts it.
-    pub(crate) fn gather(self, mut copier: Copier<'_, '_>) -> Result<Copied, GatherError> {
+    /// Puts what they hold where `copier` puts it, and returns how many bytes that is: fewer
+    /// than were found only where somebody else reads from a pipe as well, or one cannot be
+    /// read. The pipes behind it are left alone.
+    pub(crate) fn gather(self, copier: &mut Copier<'_, '_>) -> u64 {
+        let mut spare = SparePipe::default();
+        let mut taken = 0;
+        for source in &self.sources {
+            let drained = source.drain(copier, &mut spare).read as u64;
+            taken += drained;
+            if drained < source.take {
+                return taken;
+            }
+        }
         copier.count_pipe_list();
-        drain_all(&self.sources, copier)
+        taken
     }
 }
 
@@ -212,46 +222,49 @@ fn drain_all(sources: &[Source<'_>], mut copier: Copier<'_, '_>) -> Result<Copie
     if available > room {
         return Err(GatherError::TooLong { available, room });
     }
+    let mut spare = SparePipe::default();
     for source in sources {
-        source.drain(&mut copier).map_err(GatherError::Failed)?;
+        if let Some(error) = source.drain(&mut copier, &mut spare).failure {
+            return Err(GatherError::Failed(error));
+        }
     }
     copier.finish().map_err(GatherError::Failed)
 }
 
 impl Source<'_> {
-    fn drain(&self, copier: &mut Copier<'_, '_>) -> io::Result<()> {
+    /// Takes what was found, or what somebody else who reads from the pipe has left of it.
+    fn drain(&self, copier: &mut Copier<'_, '_>, spare: &mut SparePipe) -> Read {
         // there is room for it in memory
-        let mut left = usize::try_from(self.take).unwrap_or(usize::MAX);
-        while left > 0 {
-            let outcome = read_now(self.pipe, &mut copier.slices(left));
+        let wanted = usize::try_from(self.take).unwrap_or(usize::MAX);
+        let mut read = 0;
+        while read < wanted {
+            let outcome = read_now(self.pipe, &mut copier.slices(wanted - read), spare);
             match outcome {
                 Ok(0) => break,
-                Ok(read) => {
-                    copier.spliced(read);
-                    left -= read;
+                Ok(more) => {
+                    copier.spliced(more);
+                    read += more;
                 }
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EINTR) => {}
-                    // somebody else has read from it
                     Some(libc::EAGAIN) => break,
-                    _ => return Err(error),
+                    _ => return Read { read, failure: Some(error) },
                 },
             }
         }
-        Ok(())
+        Read { read, failure: None }
     }
 }
 
-/// Takes what lies in a pipe, and wakes who waits to write into it. Nothing is EAGAIN or 0.
-fn read_now(pipe: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+/// Takes what lies in a pipe, and wakes who waits to write into it. Never waits, however many
+/// read from the pipe: nothing is EAGAIN or 0.
+fn read_now(
+    pipe: BorrowedFd<'_>,
+    buffers: &mut [IoSliceMut<'_>],
+    spare: &mut SparePipe,
+) -> io::Result<usize> {
     match sys::read_now(pipe, buffers) {
-        // a FIFO, or a kernel before 6.4: ask before a read that might wait
-        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
-            if sys::bytes_in(pipe)? == 0 {
-                return Ok(0);
-            }
-            File::from(pipe.try_clone_to_owned()?).read_vectored(buffers)
-        }
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => spare.read(pipe, buffers),
         other => other,
     }
 }

@@ -295,6 +295,20 @@ impl Turn<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct SparePipe(Option<Detour>);
 
+impl SparePipe {
+    /// Takes what a pipe has now by way of this one. Nothing is EAGAIN, or 0 at the end.
+    pub(crate) fn read(
+        &mut self,
+        pipe: BorrowedFd<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> io::Result<usize> {
+        let mut detour = self.0.take().map_or_else(Detour::new, Ok)?;
+        let read = detour.read(pipe, buffers);
+        self.0 = Some(detour).filter(Detour::is_empty);
+        read
+    }
+}
+
 /// The way around where a pipe cannot be read without waiting (a FIFO, a kernel before 6.4, a
 /// pipe that splice(2) was used on, as Linux then forgets how): splice(2) can be told not to
 /// wait, and a pipe of our own has nothing but what it brought.

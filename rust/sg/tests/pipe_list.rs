@@ -9,12 +9,14 @@ use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
 use fusesg_sg::{
     Copied, CopyOptions, Destination, GatherError, NotMoved, PAGE_SIZE, Page, PageDescriptor,
-    PagePool, PageVector, gather_pipes, pipes_of_message,
+    PagePool, PageVector, Patience, Segment, SegmentList, Stream, copy, gather_pipes,
+    pipes_of_message,
 };
 use proptest::prelude::*;
 
@@ -380,6 +382,58 @@ fn a_pipe_of_packets_gives_all_of_them() {
     assert_eq!((copied.bytes, copied.reads), (6000, 3));
     let expected = [patterned(1, 1000), patterned(2, 2000), patterned(3, 3000)].concat();
     assert!(request.bytes() == padded(&expected, 1500 + 2 * P));
+}
+
+/// Another reader takes what a pipe has when an answer has found it complete, and more comes.
+#[derive(Debug)]
+struct Meanwhile {
+    asked: AtomicUsize,
+    reader: File,
+    writer: PipeWriter,
+}
+
+impl Patience for Meanwhile {
+    fn keep_waiting(&self) -> io::Result<()> {
+        match self.asked.fetch_add(1, Ordering::SeqCst) {
+            0 => {
+                let mut stolen = vec![0; P];
+                (&self.reader).read_exact(&mut stolen)?;
+            }
+            1 => (&self.writer).write_all(&patterned(1, P))?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_pipe_that_another_reader_empties_is_waited_for_and_not_at_its_end() {
+    let (reader, mut writer) = io::pipe().unwrap();
+    writer.write_all(&patterned(0, P)).unwrap();
+    let other = File::from(reader.as_fd().try_clone_to_owned().unwrap());
+    let streams = [OwnedFd::from(reader), pipe(&patterned(2, P)).into()];
+    let list: SegmentList = streams
+        .into_iter()
+        .map(|fd| Segment::Stream { stream: Arc::new(Stream::pipe(fd).unwrap()), length: P as u64 })
+        .collect();
+    let mut request = Request::new(&[(0, P), (0, P)]);
+    let patience = Meanwhile { asked: AtomicUsize::new(0), reader: other, writer };
+    let copied =
+        copy(list, Destination::Owned(&mut request.pages), CopyOptions::default(), &patience);
+    assert_eq!(copied.unwrap().bytes, 2 * P as u64);
+    assert_eq!(request.bytes(), [patterned(1, P), patterned(2, P)].concat());
+}
+
+#[test]
+fn a_descriptor_past_the_end_of_its_page_is_an_error_and_no_panic() {
+    let mut request = Request::new(&[(0, P)]);
+    let page = request.pool.take().unwrap();
+    let past_the_end = PageDescriptor { offset: 4000, length: 97 };
+    let mut pages = PageVector::new(1).unwrap();
+    pages.push(Some(page), past_the_end).unwrap();
+    request.pages = pages;
+    let source = pipe(b"data");
+    assert_eq!(errno(request.gather(&[source])), libc::EFAULT);
 }
 
 #[test]
