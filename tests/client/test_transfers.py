@@ -105,6 +105,27 @@ def test_writev_of_32_pages(
     assert (source / "new").read_bytes() == content(32 * PAGE)
 
 
+def test_small_buffers_are_written_from_the_pages_they_are_in(
+    fuse_client: MakeClient, source: Path
+) -> None:
+    client = fuse_client(fusesg.Passthrough(source))
+    fd = client.create("new")
+    with pages(64) as memory, memoryview(memory) as view:
+        memory.write(data := content(64 * PAGE))
+        buffers = [view[i * PAGE + 9 : i * PAGE + 1009] for i in range(64)]
+        numbers = Numbers(client)
+        assert client.writev(fd, buffers) == 64 * 1000
+        assert numbers.operations("write") == 1
+        # copies of them would lie across the boundaries of other pages
+        assert numbers.core("requests", "pages_requested") == 64
+        for buffer in buffers:
+            buffer.release()
+        assert client.writev(fd, [bytearray(), b"", b"end"]) == 3
+    client.close(fd)
+    written = b"".join(data[i * PAGE + 9 :][:1000] for i in range(64))
+    assert (source / "new").read_bytes() == written + b"end"
+
+
 def test_a_buffer_that_is_not_at_a_page_boundary_costs_a_page_more(
     fuse_client: MakeClient, source: Path
 ) -> None:

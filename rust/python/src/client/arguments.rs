@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::conversions::names;
 use crate::conversions::numbers::{MAX_OFFSET, type_name, wrong_type};
-use crate::data::buffers::{self, BorrowedMut};
+use crate::data::buffers::{self, Borrowed, BorrowedMut};
 
 /// A position in a file, or a number of bytes. What is negative or too large for a file is
 /// EINVAL, as for the functions of `os`, with a message that names the argument.
@@ -63,12 +63,16 @@ fn borrow_all(name: &str, value: &Bound<'_, PyAny>, all: &mut Vec<BorrowedMut>) 
     }
 }
 
-/// The buffers that a write shall send.
-pub(super) fn readable(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<bytes::Bytes>> {
+/// The buffers that a write shall send, where they are: it is their pages that requests have.
+pub(super) fn readable(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<Borrowed>> {
     let mut all = Vec::new();
     for (index, buffer) in items(name, value)?.enumerate() {
-        match buffer.and_then(|buffer| bytes(&format!("{name}[{index}]"), &buffer)) {
-            Ok(bytes) => all.push(bytes),
+        let borrowed = buffer.and_then(|buffer| {
+            let found = buffers::borrow(&buffer)?;
+            found.ok_or_else(|| not_a_buffer(&format!("{name}[{index}]"), &buffer))
+        });
+        match borrowed {
+            Ok(borrowed) => all.push(borrowed),
             Err(error) => {
                 buffers::drop_with_python_object(all);
                 return Err(error);
@@ -80,10 +84,12 @@ pub(super) fn readable(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<byt
 
 /// The bytes of one buffer.
 pub(super) fn bytes(name: &str, value: &Bound<'_, PyAny>) -> PyResult<bytes::Bytes> {
-    buffers::share(value)?.ok_or_else(|| {
-        let found = type_name(value);
-        PyTypeError::new_err(format!("{name}: expected bytes or another buffer, got {found}"))
-    })
+    buffers::share(value)?.ok_or_else(|| not_a_buffer(name, value))
+}
+
+fn not_a_buffer(name: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    let found = type_name(value);
+    PyTypeError::new_err(format!("{name}: expected bytes or another buffer, got {found}"))
 }
 
 fn items<'py>(

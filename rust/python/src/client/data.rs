@@ -202,7 +202,7 @@ pub(super) fn begin_writev(
     live.check_process()?;
     let offset = position("offset", offset)?;
     let memory = arguments::readable("buffers", buffers)?;
-    let length = memory.iter().map(|buffer| buffer.len() as u64).sum();
+    let length = memory.iter().map(|buffer| buffer.as_ref().len() as u64).sum();
     let carry_out = move |client: &Client| -> Result<u64> {
         client.pwritev(fd, memory.iter().map(AsRef::as_ref), offset)
     };

@@ -38,14 +38,26 @@ const COPIED_BELOW: usize = 1024;
 /// Nothing is copied but small buffers: the result keeps the object alive (and, for a
 /// bytearray and the like, its size fixed) until the last clone is dropped, on any thread.
 pub(crate) fn share(object: &Bound<'_, PyAny>) -> PyResult<Option<Bytes>> {
+    if let Ok(bytes) = object.cast::<PyBytes>()
+        && bytes.as_bytes().len() <= COPIED_BELOW
+    {
+        return Ok(Some(Bytes::copy_from_slice(bytes.as_bytes())));
+    }
+    let Some(borrowed) = borrow(object)? else { return Ok(None) };
+    if borrowed.length > COPIED_BELOW {
+        return Ok(Some(Bytes::from_owner(borrowed)));
+    }
+    let copy = Bytes::copy_from_slice(borrowed.as_ref());
+    drop_with_python_object(borrowed);
+    Ok(Some(copy))
+}
+
+/// The same where the bytes are, also of a small buffer.
+pub(crate) fn borrow(object: &Bound<'_, PyAny>) -> PyResult<Option<Borrowed>> {
     if let Ok(bytes) = object.cast::<PyBytes>() {
-        let data = bytes.as_bytes();
-        if data.len() <= COPIED_BELOW {
-            return Ok(Some(Bytes::copy_from_slice(data)));
-        }
+        let (start, length) = (bytes.as_bytes().as_ptr(), bytes.as_bytes().len());
         let keeper = object.clone().into_any().unbind();
-        let (start, length) = (data.as_ptr(), data.len());
-        return Ok(Some(Bytes::from_owner(Borrowed { start, length, keeper: Some(keeper) })));
+        return Ok(Some(Borrowed { start, length, keeper: Some(keeper) }));
     }
     let view = match PyMemoryView::from(object) {
         Ok(view) => view,
@@ -60,18 +72,8 @@ pub(crate) fn share(object: &Bound<'_, PyAny>) -> PyResult<Option<Bytes>> {
     }
     let (start, length) = (buffer.buf_ptr().cast::<u8>().cast_const(), buffer.len_bytes());
     buffer.release(object.py());
-    if length == 0 {
-        return Ok(Some(Bytes::new()));
-    }
     // the memoryview, known to nobody else, goes on holding the exporter's memory
-    let keeper = view.into_any().unbind();
-    let borrowed = Borrowed { start, length, keeper: Some(keeper) };
-    if length > COPIED_BELOW {
-        return Ok(Some(Bytes::from_owner(borrowed)));
-    }
-    let copy = Bytes::copy_from_slice(borrowed.as_ref());
-    drop_with_python_object(borrowed);
-    Ok(Some(copy))
+    Ok(Some(Borrowed { start, length, keeper: Some(view.into_any().unbind()) }))
 }
 
 /// Writable memory of a Python object, for one I/O to fill.
@@ -141,7 +143,7 @@ impl Drop for BorrowedMut {
 }
 
 /// Memory of a Python object, held by a reference to it.
-struct Borrowed {
+pub(crate) struct Borrowed {
     start: *const u8,
     length: usize,
     /// A `bytes` object, or a memoryview that holds the export. Present until dropped.
@@ -156,6 +158,10 @@ unsafe impl Sync for Borrowed {}
 
 impl AsRef<[u8]> for Borrowed {
     fn as_ref(&self) -> &[u8] {
+        if self.length == 0 {
+            // an empty exporter may have no address
+            return &[];
+        }
         // SAFETY: `keeper` owns or exports exactly this memory and lives as long as `self`;
         // the exporter may neither free nor move it while exported.
         unsafe { std::slice::from_raw_parts(self.start, self.length) }
