@@ -110,8 +110,9 @@ impl Calls {
 
     /// Answers a request in the callback's place, by right of the table of requests in flight.
     pub(crate) fn error(&self, unique: Unique, errno: Errno) {
-        let call = self.0.lock().get(&unique).map(Arc::clone);
-        if let Some(call) = call {
+        // under the lock: when its caller has left, nothing here holds the call any more, nor
+        // what a late answer puts into it
+        if let Some(call) = self.0.lock().get(&unique) {
             call.give_instead(errno);
         }
     }
