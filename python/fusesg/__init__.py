@@ -34,6 +34,8 @@ fusesg.serve(Hello(), "/mnt/hello")
 - `mount` serves in the background, `serve` in the foreground; `Config` is for both.
 - `Backing`, `Extent`, `Zeros`, `SegmentList`, `Pipe` and `Socket` say where bytes are;
   `read` may return them in place of the bytes.
+- `BackingHandle`, `SegmentHandle` and `BytesHandle`: what `open` may return, so that
+  reads and writes of the file never come to Python.
 """
 
 import sys
@@ -56,6 +58,8 @@ from fusesg._core import (
     WRITE_LOCKOWNER,
     Attributes,
     Backing,
+    BackingHandle,
+    BytesHandle,
     Context,
     DirectoryEntry,
     Entry,
@@ -67,6 +71,7 @@ from fusesg._core import (
     Opened,
     Pipe,
     PollWaiter,
+    SegmentHandle,
     SegmentList,
     SetAttributes,
     Socket,
@@ -88,6 +93,8 @@ __all__ = [
     "WRITE_LOCKOWNER",
     "Attributes",
     "Backing",
+    "BackingHandle",
+    "BytesHandle",
     "Client",
     "ClientFile",
     "Config",
@@ -106,6 +113,7 @@ __all__ = [
     "Passthrough",
     "Pipe",
     "PollWaiter",
+    "SegmentHandle",
     "SegmentList",
     "SetAttributes",
     "Socket",

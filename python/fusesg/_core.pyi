@@ -802,6 +802,87 @@ class SegmentList:
     def __add__(self, other: Data, /) -> SegmentList: ...
     def __radd__(self, other: Data, /) -> SegmentList: ...
 
+@final
+class BackingHandle:
+    """An open file that is another file, or a part of it.
+
+    Returned from `open` or `create`, bare or in an `Opened`, it carries out reads and
+    writes, `lseek`, `fallocate`, `fsync` and `flush` without Python, also where the
+    class has methods for them, and is closed without `release`. All else comes to the
+    class: `getattr` says how long the file is.
+
+    A write goes to the backing if that is `writable`; else it fails with EBADF. What
+    lies beyond `length` does not exist: a write there fails with ENOSPC.
+
+    With `Config.kernel_passthrough` the kernel reads and writes the backing by itself,
+    if the handle is all of a regular file (no offset, no length) and the machine allows
+    it; the log tells once why not. (A class that derives from `Passthrough` or `Memory`
+    and overrides `read` or `write` goes without.) As long as it does so, each open of
+    that inode has to name the same file, and one for writing a writable backing:
+    another one is answered EBUSY.
+
+    A handle may be returned as often as one likes.
+
+    Args:
+        backing: The file.
+        offset: Its first byte; None is the start.
+        length: How many bytes; None is as far as the file goes when it is read.
+
+    Raises:
+        TypeError: `backing` is no `Backing`.
+        ValueError: An offset is out of range.
+    """
+
+    def __new__(
+        cls,
+        backing: Backing,
+        offset: SupportsIndex | None = None,
+        length: SupportsIndex | None = None,
+    ) -> Self: ...
+    @property
+    def backing(self) -> Backing:
+        """The file."""
+    @property
+    def offset(self) -> int:
+        """First byte."""
+    @property
+    def length(self) -> int | None:
+        """Number of bytes, if it was given."""
+
+@final
+class SegmentHandle:
+    """An open file that consists of segments.
+
+    Reads and seeks go as with a `BackingHandle`, without Python; zeros count as holes.
+    Writes fail with EROFS.
+
+    Args:
+        segments: A `SegmentList`, or what it may be made of.
+
+    Raises:
+        TypeError: Something is no data that can be read again.
+    """
+
+    def __new__(cls, segments: Data) -> Self: ...
+    def __len__(self) -> int: ...
+
+@final
+class BytesHandle:
+    """An open file that is a buffer.
+
+    As `SegmentHandle`. The buffer is shared, not copied, unless it is small (1 KiB).
+
+    Args:
+        buffer: bytes, bytearray, memoryview, mmap, array: anything contiguous.
+
+    Raises:
+        TypeError: It is no buffer.
+        BufferError: It is not contiguous.
+    """
+
+    def __new__(cls, buffer: Buffer) -> Self: ...
+    def __len__(self) -> int: ...
+
 @disjoint_base
 class NativeFilesystem:
     """The base of the native file systems, `Passthrough` and `Memory`.

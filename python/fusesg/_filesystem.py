@@ -317,6 +317,11 @@ class Filesystem:
         Returns:
             The handle: any object, which `read`, `write`, `release` and others get
             back; or `Opened(handle, ...)` to say how the kernel shall treat it.
+
+            A `BackingHandle`, `SegmentHandle` or `BytesHandle` carries out reads,
+            writes, seeks and syncs by itself, without Python. (For writes the mount
+            must not be read-only: a class with no method that modifies something sets
+            `read_only` to False.)
         """
         raise _absent("open")
 

@@ -17,6 +17,7 @@
 //! | [`DirectorySink`]: where a listing goes | `directory.rs` |
 //! | [`FileSystem`]: the synchronous trait | `file_system.rs` |
 //! | [`Properties`]: what a file system declares | `properties.rs` |
+//! | [`OpenData`]: open files whose bytes are known | `open_data.rs` |
 //! | numbers of open files and directories | `handle_table.rs` |
 //! | who keeps a set-group-id bit | `set_group_id.rs` |
 //! | [`memory`]: files in memory, served natively | `memory/` |
@@ -33,6 +34,7 @@ pub mod fuzzing;
 mod handle_table;
 mod id;
 pub mod memory;
+mod open_data;
 mod operation;
 mod operation_kind;
 pub mod passthrough;
@@ -48,6 +50,7 @@ pub use directory::{DirectoryEntry, DirectorySink};
 pub use errno::Errno;
 pub use file_system::FileSystem;
 pub use id::{Handle, Inode, LockOwner, Unique};
+pub use open_data::{OpenData, Window};
 pub use operation::{Operation, PollWaiter, RenameFlags};
 pub use operation_kind::{OperationKind, OperationSet};
 pub use properties::Properties;

@@ -142,6 +142,12 @@ impl OperationSet {
         Self(self.0 & other.0)
     }
 
+    /// What is in this set and not in the other.
+    #[must_use]
+    pub const fn difference(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether nothing is in it.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

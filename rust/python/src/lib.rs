@@ -46,6 +46,8 @@ mod _core {
     #[pymodule_export]
     use crate::data::fetch::PyFetch;
     #[pymodule_export]
+    use crate::data::handles::{PyBackingHandle, PyBytesHandle, PySegmentHandle};
+    #[pymodule_export]
     use crate::data::segments::{PyExtent, PySegmentList, PyZeros};
     #[pymodule_export]
     use crate::data::streams::{PyPipe, PySocket};

@@ -4,18 +4,21 @@
 //! reads, writes and mappings from it without asking. Its rules, kept here:
 //!
 //! - all opens of one inode have the same backing, or none has one: the first open
-//!   decides, until the last is released;
+//!   decides, until the last is released. An open that offers the file later is served
+//!   without; one that does not offer it while the kernel has it is refused, for the kernel
+//!   would show it that file;
 //! - a backing stays registered until then;
 //! - a refusal is no error: the open becomes an ordinary one. It is logged once per
 //!   reason; one that holds for all files (no privilege) turns the offers off.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fuser::BackingId;
-use fusesg_fs::Inode;
+use fusesg_fs::{Errno, Inode, Result};
 use fusesg_sg::Backing;
 use parking_lot::Mutex;
 
@@ -29,8 +32,8 @@ pub(crate) struct KernelPassthrough {
 #[derive(Debug, Default)]
 struct State {
     open: HashMap<Inode, OpenInode>,
-    /// Error numbers that were logged.
-    logged: HashSet<i32>,
+    /// What was logged.
+    logged: HashSet<Reason>,
     /// No file can have a backing.
     refused: bool,
 }
@@ -39,7 +42,23 @@ struct State {
 #[derive(Debug)]
 struct OpenInode {
     opens: u64,
-    backing: Option<Arc<BackingId>>,
+    backing: Option<(Arc<BackingId>, FileId)>,
+    /// It was offered a backing at first, which the kernel may have refused.
+    offered: bool,
+}
+
+/// Device and inode number of a backing file.
+type FileId = (u64, u64);
+
+/// Why a file is not served by the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Reason {
+    /// The kernel refused it with this error.
+    Refused(i32),
+    /// It is open without, and the page cache may have some of it.
+    OpenWithout,
+    /// It is open with, and another open wants something else.
+    OpenWith,
 }
 
 impl KernelPassthrough {
@@ -50,26 +69,44 @@ impl KernelPassthrough {
 
     /// Counts an open of `inode` and returns the backing it is to be opened with.
     /// `register` makes a backing file known to the kernel.
+    ///
+    /// # Errors
+    /// EBUSY if the kernel serves the inode from a file that this open does not offer.
     pub(crate) fn opened(
         &self,
         inode: Inode,
         offer: Option<&Backing>,
         register: impl FnOnce(&Backing) -> io::Result<BackingId>,
-    ) -> Option<Arc<BackingId>> {
+    ) -> Result<Option<Arc<BackingId>>> {
         if !self.enabled.load(Ordering::Relaxed) {
-            return None;
+            return Ok(None);
         }
+        // a system call: not under the lock
+        let offer = offer.and_then(|backing| Some((backing, file_id(backing)?)));
         let mut state = self.state.lock();
-        if let Some(open) = state.open.get_mut(&inode) {
+        let State { open, logged, .. } = &mut *state;
+        if let Some(open) = open.get_mut(&inode) {
+            match (&open.backing, offer) {
+                (Some((_, has)), Some((_, offered))) if *has == offered => {}
+                (Some(_), _) => {
+                    log_once(logged, Reason::OpenWith);
+                    return Err(Errno::EBUSY);
+                }
+                (None, Some(_)) if !open.offered => log_once(logged, Reason::OpenWithout),
+                (None, _) => {}
+            }
             open.opens += 1;
-            return open.backing.clone();
+            return Ok(open.backing.as_ref().map(|(backing, _)| Arc::clone(backing)));
         }
         let backing = match offer {
-            Some(offer) if !state.refused => state.register(offer, register),
+            Some((offer, id)) if !state.refused => {
+                state.register(offer, register).map(|backing| (backing, id))
+            }
             _ => None,
         };
-        state.open.insert(inode, OpenInode { opens: 1, backing: backing.clone() });
-        backing
+        let kernel = backing.as_ref().map(|(backing, _)| Arc::clone(backing));
+        state.open.insert(inode, OpenInode { opens: 1, backing, offered: offer.is_some() });
+        Ok(kernel)
     }
 
     /// Counts a release of `inode`.
@@ -107,7 +144,17 @@ impl State {
         };
         let number = error.raw_os_error().unwrap_or(0);
         self.refused |= number == libc::EPERM;
-        if self.logged.insert(number) {
+        log_once(&mut self.logged, Reason::Refused(number));
+        None
+    }
+}
+
+fn log_once(logged: &mut HashSet<Reason>, reason: Reason) {
+    if !logged.insert(reason) {
+        return;
+    }
+    match reason {
+        Reason::Refused(number) => {
             let why = match number {
                 libc::EPERM => {
                     "it needs CAP_SYS_ADMIN in the initial user namespace; off for \
@@ -117,8 +164,21 @@ impl State {
                 libc::EINVAL => "it is not a regular file",
                 _ => "the file is served without it",
             };
+            let error = io::Error::from_raw_os_error(number);
             log::warn!("kernel passthrough refused ({error}): {why}");
         }
-        None
+        Reason::OpenWithout => log::warn!(
+            "kernel passthrough left out: the file is open already without it, and the kernel \
+             does not mix the two"
+        ),
+        Reason::OpenWith => log::warn!(
+            "an open was answered EBUSY: by kernel passthrough the file is open already, from \
+             another file or one that this open must not write"
+        ),
     }
+}
+
+fn file_id(backing: &Backing) -> Option<FileId> {
+    let status = backing.file().metadata().ok()?;
+    Some((status.dev(), status.ino()))
 }

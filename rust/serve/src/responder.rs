@@ -155,12 +155,13 @@ impl Responder {
         let claimed = self.claim();
         let (failed, bytes) = (result.is_err(), moved_bytes(&result));
         let text = self.trace.as_ref().map(|_| trace::answer(&result));
-        if claimed {
-            transport.send(&self.connection, self.unique, self.inode, result);
+        let sent = if claimed {
+            transport.send(&self.connection, self.unique, self.inode, result)
         } else {
             transport.discard();
-        }
-        self.close(claimed, failed || !claimed, bytes, text)
+            false
+        };
+        self.close(sent, failed || !sent, bytes, text)
     }
 
     fn claim(&self) -> bool {

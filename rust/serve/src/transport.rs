@@ -17,17 +17,21 @@ pub(crate) enum TransportReply {
 }
 
 impl TransportReply {
-    /// Sends an answer other than [`Reply::Data`].
+    /// Sends an answer other than [`Reply::Data`]. `false`: an error was sent in its place,
+    /// and what was in it has to be taken back.
     pub(crate) fn send(
         self,
         connection: &Connection,
         unique: Unique,
         inode: Inode,
         result: Result<Reply>,
-    ) {
+    ) -> bool {
         match self {
             Self::Fuser(reply) => reply.send(connection, unique, inode, result),
-            Self::Client(reply) => reply.send(result),
+            Self::Client(reply) => {
+                reply.send(result);
+                true
+            }
         }
     }
 

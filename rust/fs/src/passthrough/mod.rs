@@ -44,7 +44,7 @@ mod names;
 mod open_files;
 mod operations;
 mod privileges;
-mod sys;
+pub(crate) mod sys;
 mod xattr;
 
 use std::fs::OpenOptions;

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::{Callback, Outcome, done, names, number};
-use crate::data::{buffers, segments};
+use crate::data::{buffers, handles as data_handles, segments};
 use crate::dispatch::handles;
 use crate::native::native_handle::PyNativeHandle;
 use crate::values::context::{PyContext, WRITE_CACHE, WRITE_KILL_SUIDGID, WRITE_LOCKOWNER};
@@ -19,13 +19,13 @@ pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result
         Operation::Open { inode, flags } => {
             let ctx = call.ctx_of_file(None, *flags);
             let result = call.method(kind, (number(*inode), *flags, ctx))?;
-            Ok(Reply::Opened(opened(call, kind, &result)?).into())
+            Ok(Reply::Opened(opened(call, kind, *flags, &result)?).into())
         }
         Operation::Create { parent, name, mode, flags } => {
             let ctx = call.ctx_of_file(None, *flags);
             let arguments = (number(*parent), call.name(name)?, *mode, *flags, ctx);
             let result = call.method(kind, arguments)?;
-            created(call, &result).map(Outcome::Reply)
+            created(call, *flags, &result).map(Outcome::Reply)
         }
         Operation::Read { inode, handle, offset, size, flags, lock_owner } => {
             let handle = call.handle(*handle)?;
@@ -190,7 +190,11 @@ fn written<'py>(
     Ok(Reply::Written(u32::try_from(count).map_err(|_| Errno::EIO)?).into())
 }
 
-fn created<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>) -> Result<Reply> {
+fn created<'py>(
+    call: &Callback<'_, 'py>,
+    open_flags: i32,
+    result: &Bound<'py, PyAny>,
+) -> Result<Reply> {
     const KIND: OperationKind = OperationKind::Create;
     const EXPECTED: &str = "(Entry, handle)";
     let pair = match result.cast::<PyTuple>() {
@@ -201,7 +205,7 @@ fn created<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>) -> Result<
     let entry = item(0)?;
     let entry = names::entry(call, KIND, &entry, "an Entry, then a handle")?;
     names::check_type(call, KIND, entry, Some(FileType::Regular))?;
-    let opened = opened(call, KIND, &item(1)?)?;
+    let opened = opened(call, KIND, open_flags, &item(1)?)?;
     Ok(Reply::Created(entry.delivered(), opened))
 }
 
@@ -209,6 +213,7 @@ fn created<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>) -> Result<
 pub(super) fn opened<'py>(
     call: &Callback<'_, 'py>,
     kind: OperationKind,
+    open_flags: i32,
     result: &Bound<'py, PyAny>,
 ) -> Result<Opened> {
     let core = call.core;
@@ -231,6 +236,12 @@ pub(super) fn opened<'py>(
         // reads and writes that Python wants to see must not go past it
         let passthrough = native.get().passthrough.clone().filter(|_| core.offers_passthrough);
         return Ok(Opened { handle: native.get().handle, flags, passthrough });
+    }
+    if !directory && let Some(data) = data_handles::open_data(&object) {
+        flags |= data.flags();
+        let passthrough = data.kernel_backing(open_flags).filter(|_| core.offers_passthrough);
+        let handle = core.handles.insert_data(object.unbind(), data);
+        return Ok(Opened { handle, flags, passthrough });
     }
     // without FLUSH, closing a file needs no Python: it cannot hang an ending interpreter
     if !directory && core.methods.get(OperationKind::Flush).is_none() {

@@ -21,7 +21,7 @@ pub(super) fn call(call: &mut Callback<'_, '_>, operation: &Operation<'_>) -> Re
     match operation {
         Operation::Opendir { inode, flags } => {
             let result = call.method(kind, (number(*inode), *flags, call.ctx()))?;
-            Ok(Reply::Opened(data::opened(call, kind, &result)?).into())
+            Ok(Reply::Opened(data::opened(call, kind, *flags, &result)?).into())
         }
         Operation::Readdir { inode, handle, offset } => read(call, *inode, *handle, *offset, false),
         Operation::Readdirplus { inode, handle, offset } => {

@@ -25,6 +25,7 @@ pub(super) fn to_python<'py>(
     all.set_item("timed_out", served.timed_out)?;
     all.set_item("open_files", statistics.open_files)?;
     all.set_item("lookups", statistics.lookups)?;
+    all.set_item("callbacks", core.callbacks())?;
     all.set_item("handles", core.handles.len())?;
     let fetches = fetches_to_python(py, core)?;
     fetches.set_item("completions", completions_to_python(py, &core.fetches.completions())?)?;

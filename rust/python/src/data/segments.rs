@@ -387,6 +387,7 @@ fn same_extent(one: &Extent, other: &Extent) -> bool {
 }
 
 /// A length within [`MAX_OFFSET`] as `len()` returns it.
-fn length(bytes: u64) -> usize {
+/// A length for `__len__`.
+pub(super) fn length(bytes: u64) -> usize {
     usize::try_from(bytes).expect("lengths from Python are within isize")
 }

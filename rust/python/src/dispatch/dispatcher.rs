@@ -7,6 +7,7 @@
 use std::fmt;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::dispatch::directory_snapshot::{CountingSink, Listings};
 use crate::dispatch::fetches::Fetches;
 use crate::dispatch::handles::{self, Handles};
 use crate::dispatch::implementation::{Declared, Methods};
+use crate::dispatch::open_data;
 use crate::log_queue;
 use crate::threads::executors::{Executors, Job, Place, Readers};
 use crate::threads::gil_waiters::{MountId, Request};
@@ -56,6 +58,10 @@ pub(crate) struct Core {
     pub(crate) offers_passthrough: bool,
     /// What goes to Python.
     python: OperationSet,
+    /// What is implemented only for open files whose bytes are known.
+    data_only: OperationSet,
+    /// How many operations went to Python.
+    callbacks: AtomicU64,
     properties: Properties,
     readers: Readers,
     executors: Arc<Executors>,
@@ -115,6 +121,10 @@ impl Core {
         let class_name = filesystem.get_type().name()?.to_string();
         let executors = Arc::new(Executors::new(limits.max_python_threads));
         let fetches = Fetches::new(class_name.clone(), limits.max_fetches, Arc::clone(&executors));
+        let elsewhere =
+            native.as_ref().map_or(python, |native| native.properties().implemented.union(python));
+        let data_only = properties.implemented.intersection(open_data::ANSWERED);
+        let data_only = data_only.difference(elsewhere);
         Ok(Self {
             mount: MountId::next(),
             class_name,
@@ -127,6 +137,8 @@ impl Core {
             keep_cache: declared.keep_cache.unwrap_or(false),
             offers_passthrough: properties.kernel_passthrough,
             python,
+            data_only,
+            callbacks: AtomicU64::new(0),
             properties,
             readers: Readers::new(limits.reader_threads),
             executors,
@@ -144,6 +156,11 @@ impl Core {
     /// Whether the class or its native file system has the operation.
     pub(crate) fn implements(&self, kind: OperationKind) -> bool {
         self.properties.implemented.contains(kind)
+    }
+
+    /// How many operations went to Python so far.
+    pub(crate) fn callbacks(&self) -> u64 {
+        self.callbacks.load(Ordering::Relaxed)
     }
 
     /// Executors alive, their peak, and jobs queued so far.
@@ -166,6 +183,7 @@ impl Core {
         operation: &Operation<'_>,
         place: Option<Place<'_>>,
     ) {
+        self.callbacks.fetch_add(1, Ordering::Relaxed);
         let outcome = thread_state::attach_for(request, |py, mut request| {
             let callback = Callback {
                 py,
@@ -291,7 +309,9 @@ impl Core {
             let release = Operation::Release { inode, handle, flags: 0, lock_owner: None };
             (OperationKind::Release, release)
         };
-        if self.python.contains(kind) {
+        if handles::is_data(handle) {
+            // nobody else knows it
+        } else if self.python.contains(kind) {
             thread_state::attach(|py| {
                 let callback = Callback { py, core: self, context, responder: None };
                 // what it raises was logged; there is nobody to tell
@@ -316,6 +336,17 @@ impl Core {
             return None;
         }
         let kind = operation.kind();
+        if let Some(handle) = handle_of(operation).filter(|handle| handles::is_data(*handle)) {
+            if kind == OperationKind::Release {
+                self.close(handle);
+                return Some(Ok(Reply::Done).into());
+            }
+            if open_data::ANSWERED.contains(kind) {
+                let open = self.handles.get(handle);
+                let answer = open.as_ref().and_then(|open| open.data()).ok_or(Errno::EBADF);
+                return Some(answer.and_then(|data| open_data::answer(data, operation)).into());
+            }
+        }
         match operation {
             // the rest of a listing that was taken before
             Operation::Readdir { handle, offset, .. }
@@ -327,6 +358,7 @@ impl Core {
                 Some(self.list(operation, responder))
             }
             _ if self.python.contains(kind) => None,
+            _ if self.data_only.contains(kind) => Some(open_data::absent(kind).into()),
             // the number keeps this open directory's listing apart from the others'
             Operation::Opendir { .. } if self.native.is_none() => {
                 let handle = self.handles.insert(None);
@@ -356,6 +388,12 @@ impl Core {
             }),
             // what isatty() asks of every file
             Operation::Ioctl { handle, .. } if handles::is_python(handle) => Err(Errno::ENOTTY),
+            // the kernel then copies by reads and writes
+            Operation::CopyFileRange { in_handle, out_handle, .. }
+                if handles::is_data(in_handle) || handles::is_data(out_handle) =>
+            {
+                Err(Errno::ENOTSUP)
+            }
             other if python_handle(&other).is_some() => {
                 log_queue::error(format!(
                     "{class} opened a file with a handle of its own, which the native {kind} \

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fusesg_fs::Handle;
+use fusesg_fs::{Handle, OpenData};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
@@ -11,25 +11,38 @@ use crate::threads::reaper;
 /// Set in the numbers of handles that live here, never in those of a native file system.
 const PYTHON: u64 = 1 << 63;
 
+/// Set besides where the bytes of the file are known, and Python is not asked for them.
+const DATA: u64 = 1 << 62;
+/// What is left for how often a slot was used: 30 bits.
+const GENERATION: u64 = 0x3fff_ffff;
+
 /// An open file or directory of a Python class.
-///
-/// `None` where the class has no opendir: the kernel still gets a number.
 #[derive(Debug)]
-pub(crate) struct OpenObject(Option<Py<PyAny>>);
+pub(crate) struct OpenObject {
+    /// `None` where the class has no opendir: the kernel still gets a number.
+    object: Option<Py<PyAny>>,
+    /// What it consists of, if that is known.
+    data: Option<Arc<OpenData>>,
+}
 
 impl OpenObject {
     /// The class's object, or None.
     pub(crate) fn object(&self, py: Python<'_>) -> Py<PyAny> {
-        match &self.0 {
+        match &self.object {
             Some(object) => object.clone_ref(py),
             None => py.None(),
         }
+    }
+
+    /// The bytes, if they are known.
+    pub(crate) fn data(&self) -> Option<&OpenData> {
+        self.data.as_deref()
     }
 }
 
 impl Drop for OpenObject {
     fn drop(&mut self) {
-        if let Some(object) = self.0.take() {
+        if let Some(object) = self.object.take() {
             reaper::defer(object);
         }
     }
@@ -57,7 +70,17 @@ struct Slot {
 impl Handles {
     /// Gives `object` a number.
     pub(crate) fn insert(&self, object: Option<Py<PyAny>>) -> Handle {
-        let open = Some(Arc::new(OpenObject(object)));
+        Handle(PYTHON | self.place(OpenObject { object, data: None }))
+    }
+
+    /// Gives `object`, an open file with these bytes, a number.
+    pub(crate) fn insert_data(&self, object: Py<PyAny>, data: Arc<OpenData>) -> Handle {
+        Handle(PYTHON | DATA | self.place(OpenObject { object: Some(object), data: Some(data) }))
+    }
+
+    /// Index and generation, without marks.
+    fn place(&self, open: OpenObject) -> u64 {
+        let open = Some(Arc::new(open));
         let mut table = self.table.lock();
         let index = if let Some(index) = table.free.pop() {
             table.slots[index as usize].open = open;
@@ -67,9 +90,8 @@ impl Handles {
             table.slots.push(Slot { generation: 0, open });
             index
         };
-        // 31 bits of generation: the top bit is the mark
-        let generation = u64::from(table.slots[index as usize].generation & 0x7fff_ffff);
-        Handle(PYTHON | generation << 32 | u64::from(index))
+        let generation = u64::from(table.slots[index as usize].generation) & GENERATION;
+        generation << 32 | u64::from(index)
     }
 
     /// What has this number.
@@ -105,14 +127,19 @@ impl Handles {
 
 impl Slot {
     fn has(&self, handle: Handle) -> bool {
-        let generation = handle.0 >> 32 & 0x7fff_ffff;
-        is_python(handle) && u64::from(self.generation & 0x7fff_ffff) == generation
+        let generation = handle.0 >> 32 & GENERATION;
+        is_python(handle) && u64::from(self.generation) & GENERATION == generation
     }
 }
 
-/// Whether the number was given by [`Handles::insert`].
+/// Whether the number was given by this table.
 pub(crate) fn is_python(handle: Handle) -> bool {
     handle.0 & PYTHON != 0
+}
+
+/// Whether the number was given by [`Handles::insert_data`].
+pub(crate) fn is_data(handle: Handle) -> bool {
+    handle.0 & (PYTHON | DATA) == PYTHON | DATA
 }
 
 fn index_of(handle: Handle) -> usize {

@@ -182,6 +182,8 @@ impl Declared {
             implemented = implemented.without(Kind::Readdirplus);
         }
         let modifies = !implemented.intersection(OperationSet::MODIFYING).is_empty();
+        let read_only = self.read_only.unwrap_or(base.read_only || !modifies);
+        let implemented = implemented.union(lent(python, native, read_only));
         Properties {
             implemented,
             readdirplus,
@@ -212,12 +214,44 @@ impl Declared {
             // Python has the GIL, and a native file system said so itself
             parallel_directory_operations: native
                 .is_none_or(|native| native.parallel_directory_operations),
-            kernel_passthrough: base.kernel_passthrough && !overridden(&[Kind::Read, Kind::Write]),
+            // a class without a native file system may still return a BackingHandle, which
+            // says for each open file what is to become of reads and writes
+            kernel_passthrough: match native {
+                Some(native) => {
+                    native.kernel_passthrough && !overridden(&[Kind::Read, Kind::Write])
+                }
+                None => overridden(&[Kind::Open, Kind::Create]),
+            },
             cache_symlinks: self
                 .cache_symlinks
                 .unwrap_or(base.cache_symlinks && !overridden(&[Kind::Readlink])),
             keep_cache_without_open: self.keep_cache.unwrap_or(base.keep_cache_without_open),
-            read_only: self.read_only.unwrap_or(base.read_only || !modifies),
+            read_only,
         }
     }
+}
+
+/// The operations that a class has only for those open files whose bytes are known, in a
+/// file system that is `read_only` or not: open may return such a handle, and what it is for
+/// has to arrive.
+fn lent(python: OperationSet, native: Option<Properties>, read_only: bool) -> OperationSet {
+    use OperationKind as Kind;
+    let implemented = native.map_or(python, |native| native.implemented.union(python));
+    let opens = python.contains(Kind::Open);
+    if !opens && !python.contains(Kind::Create) {
+        return OperationSet::EMPTY;
+    }
+    [
+        (Kind::Read, true),
+        (Kind::Lseek, true),
+        (Kind::Fsync, true),
+        // where open is not the class's, other files would be asked for it, too
+        (Kind::Flush, opens && native.is_none()),
+        (Kind::Write, !read_only),
+        (Kind::Fallocate, !read_only),
+    ]
+    .into_iter()
+    .filter(|(kind, wanted)| *wanted && !implemented.contains(*kind))
+    .map(|(kind, _)| kind)
+    .collect()
 }

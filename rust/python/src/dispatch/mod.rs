@@ -6,6 +6,7 @@
 //! | reads that are answered with `Fetch` pieces | `fetches.rs` |
 //! | which methods a class has, what it declares | `implementation.rs` |
 //! | open files and directories of a class | `handles.rs` |
+//! | open files whose bytes are known | `open_data.rs` |
 //! | readdir: listings that are kept, and their offsets | `directory_snapshot.rs` |
 
 pub(crate) mod directory_snapshot;
@@ -13,3 +14,4 @@ pub(crate) mod dispatcher;
 pub(crate) mod fetches;
 pub(crate) mod handles;
 pub(crate) mod implementation;
+pub(crate) mod open_data;

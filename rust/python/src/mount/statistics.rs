@@ -25,6 +25,7 @@ pub(crate) fn to_python<'py>(
     python.set_item("threads", threads)?;
     python.set_item("threads_peak", peak)?;
     python.set_item("queued", queued)?;
+    python.set_item("callbacks", core.callbacks())?;
     python.set_item("handles", core.handles.len())?;
     python.set_item("fetches", fetches_to_python(py, core)?)?;
     python.set_item("write_pool", write_pool)?;

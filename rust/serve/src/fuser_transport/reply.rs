@@ -36,19 +36,29 @@ pub(crate) enum FuserReply {
 }
 
 impl FuserReply {
-    /// Sends an answer other than [`Reply::Data`].
+    /// Sends an answer other than [`Reply::Data`]. `false`: an error was sent in its place,
+    /// and the kernel does not know the handle in it.
     pub(crate) fn send(
         self,
         connection: &Connection,
         unique: Unique,
         inode: Inode,
         result: Result<Reply>,
-    ) {
+    ) -> bool {
         let reply = match result {
             Ok(reply) => reply,
-            Err(errno) => return self.error(errno),
+            Err(errno) => {
+                self.error(errno);
+                return true;
+            }
         };
         match (self, reply) {
+            (Self::Open(sender), Reply::Opened(opened)) => {
+                return send_opened(sender, connection, inode, &opened);
+            }
+            (Self::Create(sender), Reply::Created(entry, opened)) => {
+                return send_created(sender, connection, &entry, &opened);
+            }
             (Self::Empty(sender), Reply::Done) => sender.ok(),
             (Self::Directory(listing), Reply::Done) => listing.send(),
             (Self::DirectoryPlus(listing), Reply::Done) => listing.send(connection, unique),
@@ -58,14 +68,8 @@ impl FuserReply {
                 &file_attr(&reply.attributes),
             ),
             (Self::Data(sender), Reply::Target(target)) => sender.data(&target),
-            (Self::Open(sender), Reply::Opened(opened)) => {
-                send_opened(sender, connection, inode, &opened);
-            }
             (Self::Opendir(sender), Reply::Opened(opened)) => {
                 sender.opened(FileHandle(opened.handle.0), fopen_flags(opened.flags));
-            }
-            (Self::Create(sender), Reply::Created(entry, opened)) => {
-                send_created(sender, connection, &entry, &opened);
             }
             (Self::Write(sender), Reply::Written(bytes)) => sender.written(bytes),
             (Self::Statfs(sender), Reply::Statistics(s)) => sender.statfs(
@@ -98,6 +102,7 @@ impl FuserReply {
                 sender.error(Errno::EIO);
             }
         }
+        true
     }
 
     /// Sends the bytes of a READ.
@@ -173,20 +178,30 @@ fn send_entry(sender: ReplyEntry, connection: &Connection, entry: &Entry) {
     );
 }
 
-fn send_opened(sender: ReplyOpen, connection: &Connection, inode: Inode, opened: &Opened) {
+fn send_opened(sender: ReplyOpen, connection: &Connection, inode: Inode, opened: &Opened) -> bool {
     let handle = FileHandle(opened.handle.0);
     let backing = connection
         .passthrough
         .opened(inode, opened.passthrough.as_deref(), |backing| sender.open_backing(backing));
     match backing {
-        Some(backing) => {
+        Ok(Some(backing)) => {
             sender.opened_passthrough(handle, passthrough_flags(opened.flags), &backing);
         }
-        None => sender.opened(handle, fopen_flags(opened.flags)),
+        Ok(None) => sender.opened(handle, fopen_flags(opened.flags)),
+        Err(errno) => {
+            sender.error(FuserErrno::from_i32(errno.number()));
+            return false;
+        }
     }
+    true
 }
 
-fn send_created(sender: ReplyCreate, connection: &Connection, entry: &Entry, opened: &Opened) {
+fn send_created(
+    sender: ReplyCreate,
+    connection: &Connection,
+    entry: &Entry,
+    opened: &Opened,
+) -> bool {
     let handle = FileHandle(opened.handle.0);
     let (attribute_timeout, entry_timeout) = timeouts(connection, entry);
     // fuser has one timeout for both: the shorter keeps either promise
@@ -199,7 +214,7 @@ fn send_created(sender: ReplyCreate, connection: &Connection, entry: &Entry, ope
         |backing| sender.open_backing(backing),
     );
     match backing {
-        Some(backing) => sender.created_passthrough(
+        Ok(Some(backing)) => sender.created_passthrough(
             &timeout,
             &attributes,
             generation,
@@ -207,10 +222,15 @@ fn send_created(sender: ReplyCreate, connection: &Connection, entry: &Entry, ope
             passthrough_flags(opened.flags),
             &backing,
         ),
-        None => {
+        Ok(None) => {
             sender.created(&timeout, &attributes, generation, handle, fopen_flags(opened.flags));
         }
+        Err(errno) => {
+            sender.error(FuserErrno::from_i32(errno.number()));
+            return false;
+        }
     }
+    true
 }
 
 fn fopen_flags(flags: OpenedFlags) -> FopenFlags {

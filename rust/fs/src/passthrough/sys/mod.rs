@@ -15,7 +15,7 @@ pub(super) use attributes::{fchmodat, fchownat, fstatvfs, statx, truncate, utime
 pub(super) use credentials::{
     Capabilities, capabilities, set_effective_capabilities, setfsgid, setfsuid,
 };
-pub(super) use data::{
+pub(crate) use data::{
     append, close, copy_file_range, fallocate, fsync, ftruncate, getdents64, ioctl, lseek, write_at,
 };
 pub(super) use file_handle::{FileHandle, name_to_handle_at, open_by_handle_at};
