@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import mmap
 import os
@@ -360,8 +361,18 @@ def test_arguments_are_named(fuse_client: MakeClient, answers: Answers) -> None:
         pytest.raises(ValueError, match="two of the buffers overlap"),
     ):
         client.readv(fd, [view[:6], view[5:]])
-    with pytest.raises(OSError, match="Invalid argument"):
-        client.readv(fd, [bytearray(1)] * 0 + [bytearray(1) for _ in range(1025)])
+    with pytest.raises(OSError, match="buffers: 1025 of them") as too_many:
+        client.readv(fd, [bytearray(1) for _ in range(1025)])
+    assert too_many.value.errno == errno.EINVAL
+    last = 2**63 - 1
+    for past_the_end in (
+        lambda: client.preadv(fd, [bytearray(2)], last),
+        lambda: client.pwritev(fd, [b"x", b"y"], last),
+        lambda: client.pwrite(fd, b"xy", last),
+    ):
+        with pytest.raises(OSError, match=f"offset={last} and 2 bytes") as past:
+            past_the_end()
+        assert past.value.errno == errno.EINVAL
     assert client.readv(fd, []) == 0
     assert client.readv(fd, [bytearray(), bytearray()]) == 0
     assert client.read(fd, 0) == b""

@@ -86,7 +86,7 @@ class TestBacking:
             fusesg.Backing(tmp_path, writable=True)
 
     def test_a_descriptor_that_is_not_open(self):
-        with pytest.raises(OSError, match="Bad file descriptor"):
+        with pytest.raises(OSError, match=r"source: file descriptor \d+ is not open"):
             fusesg.Backing(1_000_000)
 
     @pytest.mark.parametrize("source", [None, 1.5, True, object(), io.BytesIO])
@@ -101,6 +101,7 @@ class TestBacking:
             (os.O_RDONLY, True, "not open for writing"),
             (os.O_RDWR | os.O_APPEND, True, "O_APPEND"),
             (os.O_PATH, False, "O_PATH"),
+            (os.O_DIRECT, False, "O_DIRECT"),
         ],
     )
     def test_refuses_descriptors_that_cannot_serve(

@@ -68,7 +68,9 @@ mod trace;
 mod transport;
 mod watcher;
 
-pub use client::{Client, ClientConfig, ClientEntry, ClientStatistics, Interrupted, PagesRead};
+pub use client::{
+    Client, ClientConfig, ClientEntry, ClientStatistics, Interrupted, MAX_SEGMENTS, PagesRead,
+};
 pub use condvar::Condvar;
 pub use config::MountConfig;
 pub use data_path::{DataPathStatistics, Moved};

@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use fusesg_serve::MAX_SEGMENTS;
+use pyo3::exceptions::{PyOSError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::conversions::names;
@@ -21,10 +22,36 @@ pub(super) fn position(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
         Ok(_) | Err(_) => {
             let text = value.repr().map(|text| text.to_string()).unwrap_or_default();
             let shown = if text.len() <= 60 { &text } else { "<a very large number>" };
-            let message = format!("{name}={shown} is not within 0 … {MAX_OFFSET}");
-            Err(pyo3::exceptions::PyOSError::new_err((libc::EINVAL, message)))
+            Err(invalid(format!("{name}={shown} is not within 0 … {MAX_OFFSET}")))
         }
     }
+}
+
+/// EINVAL as well: a vectored I/O of `lengths` with more buffers than one call takes, or with
+/// an end that no file can have.
+pub(super) fn check_vector(
+    offset: Option<u64>,
+    lengths: impl ExactSizeIterator<Item = usize>,
+) -> PyResult<()> {
+    let count = lengths.len();
+    if count > MAX_SEGMENTS {
+        return Err(invalid(format!("buffers: {count} of them; a call takes {MAX_SEGMENTS}")));
+    }
+    check_end(offset, lengths.map(|length| length as u64).sum())
+}
+
+/// EINVAL for an I/O that ends where no file does.
+pub(super) fn check_end(offset: Option<u64>, length: u64) -> PyResult<()> {
+    match offset {
+        Some(offset) if length > MAX_OFFSET - offset => Err(invalid(format!(
+            "offset={offset} and {length} bytes from there are past {MAX_OFFSET}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn invalid(message: String) -> PyErr {
+    PyOSError::new_err((libc::EINVAL, message))
 }
 
 /// A path, as it is shown in errors and as bytes.

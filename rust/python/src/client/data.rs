@@ -14,11 +14,37 @@ use pyo3::types::PyBytes;
 
 use super::arguments::{self, position};
 use super::live::LiveClient;
-use crate::data::buffers::drop_with_python_object;
+use crate::data::buffers::{Borrowed, BorrowedMut, drop_with_python_object};
 use crate::threads::{reaper, thread_state};
 
 fn optional_position(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<u64>> {
     value.map(|value| position("offset", value)).transpose()
+}
+
+/// The buffers that a read at `offset` shall fill.
+fn writable(buffers: &Bound<'_, PyAny>, offset: Option<u64>) -> PyResult<Vec<BorrowedMut>> {
+    let mut memory = arguments::writable("buffers", buffers)?;
+    let checked =
+        arguments::check_vector(offset, memory.iter_mut().map(|buffer| buffer.as_mut().len()));
+    given_back_on_error(memory, checked)
+}
+
+/// The buffers that a write at `offset` shall send.
+fn readable(buffers: &Bound<'_, PyAny>, offset: Option<u64>) -> PyResult<Vec<Borrowed>> {
+    let memory = arguments::readable("buffers", buffers)?;
+    let checked =
+        arguments::check_vector(offset, memory.iter().map(|buffer| buffer.as_ref().len()));
+    given_back_on_error(memory, checked)
+}
+
+fn given_back_on_error<T>(memory: Vec<T>, checked: PyResult<()>) -> PyResult<Vec<T>> {
+    match checked {
+        Ok(()) => Ok(memory),
+        Err(error) => {
+            drop_with_python_object(memory);
+            Err(error)
+        }
+    }
 }
 
 pub(super) fn read(
@@ -44,6 +70,7 @@ pub(super) fn write(
     offset: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<u64> {
     let (data, offset) = (arguments::bytes("data", data)?, optional_position(offset)?);
+    arguments::check_end(offset, data.len() as u64)?;
     let written = live.call(py, &[], |client| match offset {
         Some(offset) => client.pwrite(fd, &data, offset),
         None => client.write(fd, &data),
@@ -60,7 +87,7 @@ pub(super) fn read_into(
     offset: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<u64> {
     let offset = optional_position(offset)?;
-    let mut memory = arguments::writable("buffers", buffers)?;
+    let mut memory = writable(buffers, offset)?;
     let read = live.call(py, &[], |client| {
         let segments = memory.iter_mut().map(AsMut::as_mut);
         match offset {
@@ -80,7 +107,7 @@ pub(super) fn write_from(
     offset: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<u64> {
     let offset = optional_position(offset)?;
-    let memory = arguments::readable("buffers", buffers)?;
+    let memory = readable(buffers, offset)?;
     let written = live.call(py, &[], |client| {
         let segments = memory.iter().map(AsRef::as_ref);
         match offset {
@@ -184,7 +211,7 @@ pub(super) fn begin_readv(
 ) -> PyResult<PyPending> {
     live.check_process()?;
     let offset = position("offset", offset)?;
-    let mut memory = arguments::writable("buffers", buffers)?;
+    let mut memory = writable(buffers, Some(offset))?;
     let length = memory.iter_mut().map(|buffer| buffer.as_mut().len() as u64).sum();
     let carry_out =
         move |client: &Client| client.preadv(fd, memory.iter_mut().map(AsMut::as_mut), offset);
@@ -201,7 +228,7 @@ pub(super) fn begin_writev(
 ) -> PyResult<PyPending> {
     live.check_process()?;
     let offset = position("offset", offset)?;
-    let memory = arguments::readable("buffers", buffers)?;
+    let memory = readable(buffers, Some(offset))?;
     let length = memory.iter().map(|buffer| buffer.as_ref().len() as u64).sum();
     let carry_out = move |client: &Client| -> Result<u64> {
         client.pwritev(fd, memory.iter().map(AsRef::as_ref), offset)

@@ -1,12 +1,13 @@
 //! File descriptors: numbers, and objects that have one.
 
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyOSError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyInt};
 
 use crate::conversions::numbers::{integer, wrong_type};
+use crate::sys;
 
 /// The descriptor that the argument `name` is, or that its `fileno()` tells. Otherwise a
 /// TypeError that says what was `expected`.
@@ -26,4 +27,15 @@ pub(crate) fn descriptor(name: &str, value: &Bound<'_, PyAny>, expected: &str) -
         return Err(PyTypeError::new_err(format!("{name}: fileno() did not return an int")));
     }
     integer(&format!("{name}.fileno()"), &fd, 0..=i32::MAX)
+}
+
+/// A duplicate of the descriptor `fd` that the argument `name` tells.
+pub(crate) fn duplicate(name: &str, fd: RawFd) -> PyResult<OwnedFd> {
+    sys::duplicate(fd).map_err(|error| {
+        if error.raw_os_error() == Some(libc::EBADF) {
+            let text = format!("{name}: file descriptor {fd} is not open");
+            return PyOSError::new_err((libc::EBADF, text));
+        }
+        error.into()
+    })
 }

@@ -127,7 +127,7 @@ fn open(source: &Bound<'_, PyAny>, writable: bool) -> PyResult<OwnedFd> {
 /// Duplicates a descriptor that allows what extents need.
 fn duplicate_checked(fd: RawFd, writable: bool) -> PyResult<OwnedFd> {
     let refused = |why: &str| Err(PyValueError::new_err(format!("file descriptor {fd} {why}")));
-    let copy = sys::duplicate(fd)?;
+    let copy = descriptors::duplicate("source", fd)?;
     let flags = sys::status_flags(copy.as_raw_fd())?;
     if flags & libc::O_PATH != 0 {
         return refused("was opened with O_PATH, which allows neither reading nor writing");

@@ -1,16 +1,16 @@
 //! `Pipe` and `Socket`: data that is consumed while a read is answered.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileTypeExt;
 use std::sync::Arc;
 
 use fusesg_sg::{Segment, Stream};
-use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
-use crate::conversions::descriptors::descriptor;
+use crate::conversions::descriptors::{descriptor, duplicate};
 use crate::conversions::numbers::{MAX_OFFSET, integer, wrong_type};
 use crate::sys;
 
@@ -134,17 +134,6 @@ fn length_of(value: &Bound<'_, PyAny>) -> PyResult<u64> {
         return Err(wrong_type("length", "an int", value));
     }
     integer("length", value, 0..=MAX_OFFSET)
-}
-
-/// A duplicate of the descriptor `fd` that the argument `name` tells.
-fn duplicate(name: &str, fd: i32) -> PyResult<OwnedFd> {
-    sys::duplicate(fd).map_err(|error| {
-        if error.raw_os_error() == Some(libc::EBADF) {
-            let text = format!("{name}: file descriptor {fd} is not open");
-            return PyOSError::new_err((libc::EBADF, text));
-        }
-        error.into()
-    })
 }
 
 /// ValueError: the argument `name` is the wrong kind of descriptor.

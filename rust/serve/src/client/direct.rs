@@ -21,8 +21,8 @@ use super::open_file::OpenFile;
 use super::session::Session;
 use crate::responder::Wanted;
 
-/// Segments of one call (`UIO_MAXIOV`).
-const IOV_MAX: usize = 1024;
+/// Segments that one vectored call takes (`UIO_MAXIOV`).
+pub const MAX_SEGMENTS: usize = 1024;
 /// Bytes that one call transfers (`MAX_RW_COUNT`).
 pub(super) const MOST_BYTES: u64 = 0x7fff_f000;
 
@@ -270,7 +270,7 @@ impl Session {
 }
 
 fn check_count(segments: usize) -> Result<()> {
-    if segments > IOV_MAX { Err(Errno::EINVAL) } else { Ok(()) }
+    if segments > MAX_SEGMENTS { Err(Errno::EINVAL) } else { Ok(()) }
 }
 
 /// Cuts what is more than `most` bytes.

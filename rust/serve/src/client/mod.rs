@@ -59,6 +59,7 @@ use parking_lot::Mutex;
 pub use buffered::PagesRead;
 pub(crate) use call::{Calls, ClientReply, InProcess};
 pub use config::ClientConfig;
+pub use direct::MAX_SEGMENTS;
 pub use listing::ClientEntry;
 pub use session::Interrupted;
 pub use statistics::ClientStatistics;
