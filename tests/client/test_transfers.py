@@ -263,7 +263,46 @@ def test_pipes_and_sockets_answer_reads(
     expected = b"one" * 1000 + b"two" * 1000 + b"three" * 1000 + b"four" * 1000
     assert client.pread(fd, 1 << 16, 0) == expected
     assert numbers.core("copier", "bytes_spliced") == len(expected)
+    assert numbers.core("packer", "segments") == 4
+    assert numbers.core("packer", "calls") == 4
+    assert numbers.core("copier", "sources") == 4
     assert numbers.core("copier", "copies") == 1
+    client.close(fd)
+
+
+@pytest.mark.parametrize(
+    ("step", "calls"), [(PAGE, 1), (2 * PAGE, 16)], ids=["adjacent", "scattered"]
+)
+@pytest.mark.parametrize("direct", [False, True])
+def test_sixteen_extents_are_as_many_calls_as_places(
+    fuse_client: MakeClient,
+    answers: Answers,
+    source: Path,
+    step: int,
+    calls: int,
+    direct: bool,
+) -> None:
+    backing = fusesg.Backing(source / "file")
+    answers.answer = lambda offset, size: [
+        backing.extent(number * step, PAGE) for number in range(16)
+    ]
+    whole = content(64 * PAGE)
+    expected = b"".join(whole[number * step :][:PAGE] for number in range(16))
+    client = fuse_client(answers)
+    fd = client.open("file")
+    numbers = Numbers(client)
+    if direct:
+        buffer = bytearray(16 * PAGE)
+        assert client.preadv(fd, [buffer], 0) == len(buffer)
+        assert buffer == expected
+    else:
+        assert client.pread(fd, 16 * PAGE, 0) == expected
+    assert numbers.core("packer", "segments") == 16
+    assert numbers.core("packer", "calls") == calls
+    assert numbers.core("copier", "sources") == calls
+    assert numbers.core("copier", "copies") == 1
+    assert numbers.core("copier", "bytes_spliced") == 16 * PAGE
+    assert numbers.core("copier", "bytes_copied") == 0
     client.close(fd)
 
 

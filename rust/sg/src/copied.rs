@@ -82,6 +82,10 @@ impl NotMovedPages {
 /// bytes is [`bytes`](Self::bytes).
 #[derive(Debug, Default)]
 pub struct Copied {
+    /// Segments of the list.
+    pub segments: u64,
+    /// [Places outside memory](crate::SegmentList::sources) that its bytes are in.
+    pub sources: u64,
     /// Bytes of data that are there: exact, also where a file or a pipe came out short.
     pub bytes: u64,
     /// Bytes behind the data that were cleared.
@@ -108,6 +112,8 @@ pub struct Copied {
 #[derive(Debug, Default)]
 pub struct CopyStatistics {
     copies: AtomicU64,
+    segments: AtomicU64,
+    sources: AtomicU64,
     bytes: AtomicU64,
     zeroed: AtomicU64,
     moved_pages: AtomicU64,
@@ -124,6 +130,10 @@ pub struct CopyStatistics {
 pub struct CopyCounts {
     /// Copies.
     pub copies: u64,
+    /// Segments of all lists.
+    pub segments: u64,
+    /// Places outside memory that bytes were in.
+    pub sources: u64,
     /// Bytes of data.
     pub bytes: u64,
     /// Bytes that were cleared behind the data.
@@ -153,6 +163,8 @@ impl CopyStatistics {
             }
         };
         add(&self.copies, 1);
+        add(&self.segments, copied.segments);
+        add(&self.sources, copied.sources);
         add(&self.bytes, copied.bytes);
         add(&self.zeroed, copied.zeroed);
         add(&self.moved_pages, copied.moved_pages);
@@ -171,6 +183,8 @@ impl CopyStatistics {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         CopyCounts {
             copies: load(&self.copies),
+            segments: load(&self.segments),
+            sources: load(&self.sources),
             bytes: load(&self.bytes),
             zeroed: load(&self.zeroed),
             moved_pages: load(&self.moved_pages),

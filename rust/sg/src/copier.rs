@@ -57,6 +57,7 @@ pub fn copy(
         return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
     }
     let mut copier = Copier::new(cursor, options);
+    copier.count_list(&list);
     let mut taken = 0;
     if let Some(pipes) = ReadyPipes::of(&list) {
         patience.keep_waiting()?;
@@ -92,6 +93,11 @@ impl<'d, 'm> Copier<'d, 'm> {
     /// Bytes that still fit.
     pub(crate) fn room(&self) -> u64 {
         self.cursor.room()
+    }
+
+    fn count_list(&mut self, list: &SegmentList) {
+        self.copied.segments = list.segments().len() as u64;
+        self.copied.sources = list.sources() as u64;
     }
 
     /// The source is a list of pipes, taken at once.

@@ -47,6 +47,7 @@ fn core_to_python<'py>(
         py,
         &[
             ("copies", copies.copies),
+            ("sources", copies.sources),
             ("bytes", copies.bytes),
             ("pages_moved", copies.moved_pages),
             ("bytes_moved", copies.moved_pages * PAGE_SIZE as u64),
@@ -54,14 +55,21 @@ fn core_to_python<'py>(
             ("bytes_copied", copies.copied_bytes),
             ("bytes_filled", copies.filled_bytes),
             ("pipe_lists", copies.pipe_lists),
-            ("reads", copies.reads),
         ],
     )?;
     copier.set_item("not_moved", not_moved)?;
+    let packer = numbers(
+        py,
+        &[
+            ("segments", copies.segments),
+            ("calls", copies.reads),
+            ("bytes_joined", statistics.joined_bytes),
+        ],
+    )?;
     let core = PyDict::new(py);
     core.set_item("requests", requests_to_python(py, requests)?)?;
     core.set_item("pool", pool_to_python(py, pages)?)?;
-    core.set_item("packer", numbers(py, &[("bytes_joined", statistics.joined_bytes)])?)?;
+    core.set_item("packer", packer)?;
     core.set_item("copier", copier)?;
     core.set_item("completions", completions_to_python(py, completions)?)?;
     Ok(core)
