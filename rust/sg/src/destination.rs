@@ -5,7 +5,7 @@ use std::mem;
 
 use smallvec::SmallVec;
 
-use crate::packer::IOV_MAX;
+use crate::sys::IOV_MAX;
 use crate::{PAGE_SIZE, Page, PageDescriptor, PageVector};
 
 /// The pages of a request that data goes to: the bytes that the descriptors name, in order.

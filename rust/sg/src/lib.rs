@@ -19,6 +19,7 @@
 //! | [`DirectIo`]: one I/O on the caller's memory, request after request | `direct_io.rs` |
 //! | [`PageSpan`]: the pages of a file that an I/O through its cache touches | `page_span.rs` |
 //! | [`PackedList`]: a segment list into the iovecs of one message, with few reads and copies | `packer.rs` |
+//! | what it has to read and copy for that | `packing_plan.rs` |
 //! | [`gather`]: a segment list into one contiguous buffer | `gather.rs` |
 //! | [`Submission`], [`Completion`]: one I/O in several parts, completed once | `completion.rs` |
 //! | [`copy`](copy()): a segment list into the pages of a request: move, splice or copy | `copier.rs` |
@@ -101,6 +102,7 @@ mod gather;
 mod iovec;
 mod move_offer;
 mod packer;
+mod packing_plan;
 mod page_pools;
 mod page_run;
 mod page_span;

@@ -268,7 +268,7 @@ impl Turn<'_> {
     /// What is there now; EAGAIN for nothing.
     fn read_now(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         // the kernel takes no more of them in one call
-        let count = buffers.len().min(crate::packer::IOV_MAX);
+        let count = buffers.len().min(crate::sys::IOV_MAX);
         let buffers = &mut buffers[..count];
         let stream = self.stream;
         if stream.kind != Kind::Pipe {

@@ -11,6 +11,9 @@ use std::ptr::{self, NonNull};
 
 use crate::{Backing, OutOfMemory, PAGE_SIZE};
 
+/// Entries of an iovec array that the kernel takes (`UIO_MAXIOV`).
+pub(crate) const IOV_MAX: usize = 1024;
+
 /// What [`preadv_full`] came to.
 #[derive(Debug)]
 pub(crate) struct Read {
