@@ -66,6 +66,22 @@ fn a_slot_of_another_share_wakes_whoever_waits() {
 }
 
 #[test]
+fn two_slots_that_are_freed_at_once_serve_two_who_wait() {
+    every_order(|| {
+        let allocator = RequestAllocator::new(2);
+        let held = [(); 2].map(|()| allocator.allocate::<u8>(0).expect("inline"));
+        let threads = [(); 2].map(|()| {
+            let allocator = Arc::clone(&allocator);
+            thread::spawn(move || allocator.allocate::<u8>(0).expect("inline"))
+        });
+        drop(held);
+        // neither gives its slot back, which would let the other one look again
+        let _served = threads.map(|thread| thread.join().expect("it ends"));
+        assert_eq!(allocator.statistics().outstanding, 2);
+    });
+}
+
+#[test]
 fn the_reserved_request_has_one_user_at_a_time() {
     every_order(|| {
         let (allocator, room) = (RequestAllocator::new(1), Room::new(1));
