@@ -2,8 +2,18 @@
 
 import builtins
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any, ClassVar, Final, Protocol, Self, SupportsIndex, TypeAlias, final
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    Protocol,
+    Self,
+    SupportsIndex,
+    TypeAlias,
+    final,
+)
 
 from typing_extensions import Buffer, disjoint_base
 
@@ -884,8 +894,134 @@ class BytesHandle:
     def __len__(self) -> int: ...
 
 @disjoint_base
+class Tree(NativeFilesystem):
+    """The native read-only tree; see `fusesg.Tree`.
+
+    Args:
+        mode: Permissions of the root directory, 0o755 by default.
+        uid: Owner of what is added without one; the effective user by default.
+        gid: Group of what is added without one; the effective group by default.
+        mtime_ns: Time of what is added without one; now by default.
+
+    Raises:
+        ValueError: A number is out of range.
+        TypeError: An argument is no int.
+    """
+
+    def __init__(
+        self,
+        *,
+        mode: SupportsIndex | None = None,
+        uid: SupportsIndex | None = None,
+        gid: SupportsIndex | None = None,
+        mtime_ns: SupportsIndex | None = None,
+    ) -> None: ...
+    def add_file(
+        self,
+        path: _StrOrBytesPath,
+        segments: Data,
+        *,
+        mode: SupportsIndex | None = None,
+        uid: SupportsIndex | None = None,
+        gid: SupportsIndex | None = None,
+        mtime_ns: SupportsIndex | None = None,
+        atime_ns: SupportsIndex | None = None,
+        ctime_ns: SupportsIndex | None = None,
+        xattrs: Mapping[str, Buffer] | None = None,
+    ) -> int:
+        """Adds a file that consists of segments.
+
+        Args:
+            path: Where it is.
+            segments: A `SegmentList` or what it may be made of; its length is the
+                file's. Zeros are holes.
+            mode: Permissions, 0o644 by default; the type bits of `os.stat` are allowed.
+            uid: Owner; the tree's by default.
+            gid: Group; the tree's by default.
+            mtime_ns: Last change of the content; the tree's by default.
+            atime_ns: Last access; as `mtime_ns` by default.
+            ctime_ns: Last change of the attributes; as `mtime_ns` by default.
+            xattrs: Extended attributes by name.
+
+        Returns:
+            Its inode number.
+
+        Raises:
+            FileExistsError: There is something of that path.
+            NotADirectoryError: A part of the path is a file.
+            ValueError: No file can have this path (".", "..", empty and long names).
+            RuntimeError: The tree is finished.
+        """
+    def add_directory(
+        self,
+        path: _StrOrBytesPath,
+        *,
+        mode: SupportsIndex | None = None,
+        uid: SupportsIndex | None = None,
+        gid: SupportsIndex | None = None,
+        mtime_ns: SupportsIndex | None = None,
+        atime_ns: SupportsIndex | None = None,
+        ctime_ns: SupportsIndex | None = None,
+        xattrs: Mapping[str, Buffer] | None = None,
+    ) -> int:
+        """Adds a directory, or says what one is like that was made on the way.
+
+        Arguments, result and errors are those of `add_file`; `mode` is 0o755 by
+        default.
+        """
+    def add_symlink(
+        self,
+        path: _StrOrBytesPath,
+        target: _StrOrBytesPath,
+        *,
+        mode: SupportsIndex | None = None,
+        uid: SupportsIndex | None = None,
+        gid: SupportsIndex | None = None,
+        mtime_ns: SupportsIndex | None = None,
+        atime_ns: SupportsIndex | None = None,
+        ctime_ns: SupportsIndex | None = None,
+        xattrs: Mapping[str, Buffer] | None = None,
+    ) -> int:
+        """Adds a symbolic link.
+
+        `target` is where it leads, and need not exist. The other arguments, result and
+        errors are those of `add_file`; `mode` is 0o777 by default.
+        """
+    def add_link(self, path: _StrOrBytesPath, target: _StrOrBytesPath) -> int:
+        """Adds another name for a file or symbolic link (a hard link).
+
+        Args:
+            path: The new name.
+            target: What was added before.
+
+        Returns:
+            The inode number of both.
+
+        Raises:
+            FileNotFoundError: There is no `target`.
+            IsADirectoryError: `target` is a directory.
+            FileExistsError: There is something of that path.
+        """
+    def extend(self, files: Iterable[tuple[Any, ...]]) -> None:
+        """Adds many files, a million in a second or two.
+
+        What was added before an error stays.
+
+        Args:
+            files: Tuples (path, segments, mode, uid, gid, mtime_ns), of which all but
+                the first two may be left out or None.
+
+        Raises:
+            TypeError: Something is no such tuple.
+            OSError: As for `add_file`; ValueError and RuntimeError likewise.
+        """
+    def __len__(self) -> int:
+        """How many inodes there are, the root among them."""
+    def __bool__(self) -> Literal[True]: ...
+
+@disjoint_base
 class NativeFilesystem:
-    """The base of the native file systems, `Passthrough` and `Memory`.
+    """The base of the native file systems, `Passthrough`, `Memory` and `Tree`.
 
     The methods are the native operations, for `super()`. An `Entry` that they return
     keeps its inode known, and may be kept and returned again; without it, and once the

@@ -137,6 +137,28 @@ def test_mount_options(fusesg_command, mountpoint, source):
         (mountpoint / "new").touch()
 
 
+def test_an_archive(fusesg_command, mountpoint, source, tmp_path):
+    path = tmp_path / "backup.tar"
+    with tarfile.open(path, "w") as archive:
+        archive.add(source, "")
+    result = fusesg_command("mount", path, mountpoint)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert (mountpoint / "file").read_text() == "content"
+    device, _, _, options = mount_line(mountpoint).split()[:4]
+    assert device == str(path)
+    assert "ro" in options.split(",")
+
+
+def test_a_compressed_archive_is_explained(fusesg_command, mountpoint, tmp_path):
+    path = tmp_path / "backup.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("file"))
+    result = fusesg_command("mount", path, mountpoint)
+    assert result.returncode != 0
+    assert "compressed; decompress it" in result.stderr
+    assert mount_line(mountpoint) is None
+
+
 def test_memory(fusesg_command, mountpoint):
     options = "size=1m,noexec,inodes=1k,uid=5,gid=6,mode=1770"
     result = fusesg_command("mount", "-o", options, "memory:", mountpoint)
@@ -204,7 +226,7 @@ def test_tar_example(fusesg_command, mountpoint, examples, tmp_path):
         ),
         (
             ["/etc/passwd"],
-            "/etc/passwd is not a directory; SOURCE is a directory, memory:, mod",
+            "/etc/passwd: not a tar or zip archive",
         ),
         (["missing.py:Class"], "missing.py does not exist"),
         (["missing:Class"], "there is no module missing"),

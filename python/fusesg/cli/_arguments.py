@@ -20,6 +20,7 @@ examples:
   fusesg demo                               see it work: about half a minute
   fusesg mount /srv/data /mnt               show a directory in another place
   fusesg mount memory: /mnt                 keep files in memory
+  fusesg mount backup.tar /mnt              show an archive, without extracting it
   fusesg mount tar.py:TarFilesystem /mnt --set path=backup.tar
                                             mount a class of your own
   fusesg umount /mnt
@@ -33,6 +34,8 @@ _MOUNT = """\
 SOURCE is one of
   a directory           shown as it is, served without Python
   memory:               files in memory, served without Python; empty at first
+  an archive            tar, or zip with stored members: read in place, read-only,
+                        served without Python
   module:Class          a class that Python can import
   file.py:Class         a class in a file
 The class is a fusesg.Filesystem; --set gives the arguments of its constructor, turned
@@ -47,6 +50,7 @@ examples:
   fusesg mount /srv/data /mnt
   fusesg mount -o ro,allow_other /srv/data /mnt
   fusesg mount -o size=2g,mode=1777 memory: /mnt
+  fusesg mount backup.tar /mnt
   fusesg mount examples/tar.py:TarFilesystem /mnt --set path=backup.tar
   fusesg mount mypackage.storage:Bucket /mnt --set bucket=photos --set retries=3
   fusesg mount hello.py:Hello /mnt --foreground --trace
@@ -184,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
-    mount = command("mount", "mount a directory, memory or a class", _MOUNT)
+    mount = command("mount", "mount a directory, memory, an archive or a class", _MOUNT)
     mount.add_argument("source", metavar="SOURCE", help="what to mount, see below")
     mount.add_argument(
         "mountpoint", metavar="MOUNTPOINT", help="existing directory (or file)"

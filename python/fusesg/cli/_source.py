@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fusesg
+from fusesg import archive
 from fusesg.cli import _memory
 from fusesg.cli._errors import CommandError
 
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+_SOURCES = "a directory, memory:, an archive, module:Class or file.py:Class"
+
+
 def load(
     source: str, settings: Sequence[str], options: Sequence[str] = ()
 ) -> fusesg.Filesystem:
     """Makes the file system that `source` names.
 
     Args:
-        source: A directory, `memory:`, `module:Class` or `file.py:Class`.
+        source: A directory, `memory:`, an archive, `module:Class` or `file.py:Class`.
         settings: `key=value` for the constructor.
         options: Those of `-o` that are for `memory:`.
 
@@ -48,13 +52,18 @@ def load(
         passthrough = _construct(fusesg.Passthrough, arguments, positional=[source])
         assert isinstance(passthrough, fusesg.Filesystem)
         return passthrough
+    # and so does a file, but for those that have classes in them
+    if os.path.isfile(source) and not source.endswith(".py"):
+        if arguments:
+            raise CommandError(f"--set is for classes; {source} is a file")
+        return _open_archive(source)
     module_name, colon, class_name = source.rpartition(":")
     if not colon:
         what = "is not a directory" if os.path.exists(source) else "does not exist"
         which = (
             f"to mount a class in it: {source}:Class"
             if source.endswith(".py") and os.path.exists(source)
-            else "SOURCE is a directory, memory:, module:Class or file.py:Class"
+            else f"SOURCE is {_SOURCES}"
         )
         raise CommandError(f"{source} {what}; {which}")
     module = _import(module_name)
@@ -68,6 +77,13 @@ def load(
     if not isinstance(filesystem, fusesg.Filesystem):
         raise CommandError(f"{source} is not a fusesg.Filesystem")
     return filesystem
+
+
+def _open_archive(source: str) -> fusesg.Tree:
+    try:
+        return archive.open_archive(source)
+    except archive.ArchiveError as error:
+        raise CommandError(f"{error}; SOURCE is {_SOURCES}") from None
 
 
 def _split_setting(setting: str) -> tuple[str, str]:

@@ -22,6 +22,7 @@
 //! | who keeps a set-group-id bit | `set_group_id.rs` |
 //! | [`memory`]: files in memory, served natively | `memory/` |
 //! | [`passthrough`]: a directory of this machine, served natively | `passthrough/` |
+//! | [`tree`]: a read-only tree of segment lists, served natively | `tree/` |
 //! | what the fuzzers may call | `fuzzing.rs` |
 
 mod attributes;
@@ -43,6 +44,7 @@ mod reply;
 mod request_size;
 mod set_group_id;
 mod timestamp;
+pub mod tree;
 
 pub use attributes::{Attributes, FileType, SetAttributes, SetTime};
 pub use context::Context;

@@ -13,7 +13,7 @@
 //! | what callbacks take and return: one file per class | `values/` |
 //! | `Backing`, segments, streams; memory of Python | `data/` |
 //! | exceptions ↔ errno, names, numbers | `conversions/` |
-//! | `Passthrough` and `Memory` as base classes | `native/` |
+//! | `Passthrough`, `Memory` and `Tree` as base classes | `native/` |
 //! | `Mount`, its settings and numbers; unmounting at exit | `mount/` |
 //! | `Client`: the same without a mount | `client/` |
 //! | Python objects that Rust needs | `imports.rs` |
@@ -65,6 +65,8 @@ mod _core {
     use crate::native::operations::PyNative;
     #[pymodule_export]
     use crate::native::passthrough::PyPassthrough;
+    #[pymodule_export]
+    use crate::native::tree::PyTree;
     #[pymodule_export]
     use crate::values::attributes::PyAttributes;
     #[pymodule_export]

@@ -6,6 +6,7 @@
 //! | who keeps the native file system of an object | `provider.rs` |
 //! | `Passthrough` | `passthrough.rs` |
 //! | `Memory` | `memory.rs` |
+//! | `Tree` | `tree.rs` |
 //! | `NativeHandle`: what its open returns | `native_handle.rs` |
 
 pub(crate) mod memory;
@@ -13,3 +14,4 @@ pub(crate) mod native_handle;
 pub(crate) mod operations;
 pub(crate) mod passthrough;
 pub(crate) mod provider;
+pub(crate) mod tree;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use fusesg_fs::memory::Memory;
 use fusesg_fs::passthrough::Passthrough;
+use fusesg_fs::tree::Tree;
 use fusesg_fs::{FileSystem, Inode};
 use pyo3::prelude::*;
 
@@ -26,6 +27,13 @@ impl NativeFileSystem for Passthrough {
 impl NativeFileSystem for Memory {
     fn retain(&self, inode: Inode) -> bool {
         self.retain(inode)
+    }
+}
+
+impl NativeFileSystem for Tree {
+    fn retain(&self, inode: Inode) -> bool {
+        // nothing is ever forgotten
+        self.contains(inode)
     }
 }
 
