@@ -78,9 +78,14 @@ def source() -> Iterator[Path]:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             # no readahead: it would bring pages in blocks, which cannot be taken apart
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
-            for page in range(PAGES):
-                os.pread(file.fileno(), PAGE, page * PAGE)
-        assert cached_pages(directory / "file") == PAGES
+            # the system may reclaim some while the others are being read
+            for _ in range(5):
+                for page in range(PAGES):
+                    os.pread(file.fileno(), PAGE, page * PAGE)
+                if cached_pages(directory / "file") == PAGES:
+                    break
+            else:
+                pytest.skip("memory is short: the cache does not keep the file")
         yield directory
 
 

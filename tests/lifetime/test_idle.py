@@ -38,7 +38,9 @@ def woken(seconds):
     return [key[1] for key in now if now[key] != before.get(key)]
 
 deadline = time.monotonic() + 15
-while woken(0.5):  # executors stay for some seconds, the watchdog looks a few times
+# executors stay for some seconds, the watchdog looks a few times, and buffers are given
+# back after a second
+while woken(1.5):
     assert time.monotonic() < deadline, woken(1)
 say(woken(1.5))
 """

@@ -112,11 +112,18 @@ impl Connection {
         )
     }
 
-    /// Answers a request in its callback's place, if the callback is not quicker.
-    pub(crate) fn answer_for(&self, request: &Pending, errno: Errno) -> bool {
+    /// Answers a request in its callback's place, if the callback is not quicker. `before` is
+    /// called in between: what it counts is counted when the caller has the answer.
+    pub(crate) fn answer_for(
+        &self,
+        request: &Pending,
+        errno: Errno,
+        before: impl FnOnce(),
+    ) -> bool {
         if !self.in_flight.cancel(request.ticket, request.unique) {
             return false;
         }
+        before();
         if let Some(InProcess { calls, .. }) = &self.in_process {
             calls.error(request.unique, errno);
         } else if let Err(error) = self.own_reply.error(request.unique, errno) {

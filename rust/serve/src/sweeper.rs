@@ -192,10 +192,12 @@ impl Sweeper {
 
     /// Answers in the callback's place, unless the callback was quicker.
     fn answer(&self, request: &Pending, errno: Errno, counter: &AtomicU64) {
-        if !self.connection.answer_for(request, errno) {
+        let count = || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        };
+        if !self.connection.answer_for(request, errno, count) {
             return;
         }
-        counter.fetch_add(1, Ordering::Relaxed);
         self.connection.admission.give_up(request.unique);
         if let Some(dispatch) = self.dispatch.upgrade() {
             dispatch.cancelled(request.unique);

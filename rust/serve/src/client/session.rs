@@ -255,7 +255,7 @@ impl Session {
         let connection = &self.served.connection;
         let pending: Vec<_> = connection.in_flight.pending().collect();
         for request in pending {
-            if connection.answer_for(&request, Errno::ECONNABORTED) {
+            if connection.answer_for(&request, Errno::ECONNABORTED, || {}) {
                 self.served.cancelled(request.unique);
             }
         }
