@@ -63,7 +63,9 @@ class Client:
     Args:
         filesystem: What to use: a `Filesystem`, a `Passthrough`, or any object with the
             methods of one.
-        max_pages: Pages of 4096 bytes that one request may have.
+        page_size: Bytes of a page of the kernel that is played, a power of two from
+            4096 to 65536; buffers and files are cut at its multiples.
+        max_pages: Pages of `page_size` bytes that one request may have.
         max_read: Largest READ in bytes; None: what `max_pages` hold.
         max_write: Largest WRITE in bytes; None: what `max_pages` hold.
         packing: "request": as many buffers of a vectored call in a request as fit;
@@ -98,6 +100,7 @@ class Client:
         self,
         filesystem: Filesystem | object,
         *,
+        page_size: int = 4096,
         max_pages: int = 256,
         max_read: int | None = None,
         max_write: int | None = None,
@@ -122,6 +125,7 @@ class Client:
         self._core = _core.Client(
             filesystem,
             {
+                "page_size": page_size,
                 "max_pages": max_pages,
                 "max_read": max_read,
                 "max_write": max_write,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import errno
 import functools
 import mmap
@@ -141,6 +142,42 @@ def test_a_buffer_that_is_not_at_a_page_boundary_costs_a_page_more(
         assert numbers.core("requests", "pages_requested") == 33
         assert numbers.core("requests", "pages_used") == 33
     client.close(fd)
+
+
+@pytest.mark.parametrize("page_size", [4096, 16384, 65536])
+def test_the_page_size_decides_how_many_pages_a_request_needs(
+    fuse_client: MakeClient, source: Path, page_size: int
+) -> None:
+    client = fuse_client(fusesg.Passthrough(source), page_size=page_size)
+    fd = client.open("file")
+    memory = bytearray(40 * PAGE)
+    with memoryview(memory) as view:
+        start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        segments = [(100, 3 * PAGE), (5 * PAGE, 1), (9 * PAGE + 7, 20 * PAGE)]
+        needed = sum(
+            (start + place + size - 1) // page_size - (start + place) // page_size + 1
+            for place, size in segments
+        )
+        numbers = Numbers(client)
+        buffers = [view[place : place + size] for place, size in segments]
+        total = sum(size for _, size in segments)
+        assert client.preadv(fd, buffers, 0) == total
+        assert b"".join(buffers) == content(total)
+        assert numbers.operations("read") == 1
+        assert numbers.core("requests", "pages_requested") == needed
+        # through the client's own pages: cut where the file's pages are
+        assert client.pread(fd, 30000, 10000) == content(40000)[10000:]
+        pages = 39999 // page_size - 10000 // page_size + 1
+        assert numbers.core("requests", "pages_requested") == needed + pages
+        for buffer in buffers:
+            buffer.release()
+    client.close(fd)
+
+
+@pytest.mark.parametrize("page_size", [0, 1, 2048, 4097, 131072])
+def test_a_page_size_that_no_kernel_has_is_refused(page_size: int) -> None:
+    with pytest.raises(ValueError, match=f"page_size={page_size} is none of"):
+        fusesg.Client(fusesg.Memory(), page_size=page_size)
 
 
 def test_a_thousand_reads_take_their_page_from_the_pool(
@@ -446,6 +483,7 @@ SIZES = st.one_of(
 )
 LIMITS = st.fixed_dictionaries(
     {
+        "page_size": st.sampled_from([PAGE, 4 * PAGE, 16 * PAGE]),
         "max_pages": st.integers(1, 6),
         "max_read": st.sampled_from([PAGE, PAGE + 1, 3 * PAGE]),
         "max_write": st.sampled_from([PAGE, PAGE + 1, 3 * PAGE]),

@@ -15,7 +15,8 @@ pub enum NotMoved {
     DirectIo,
     /// The caller did not offer moves.
     NotOffered,
-    /// Only part of the destination's page belongs to the request.
+    /// Only part of the destination's page belongs to the request, or it is of another size
+    /// than the pages of lists.
     PartialPage,
     /// The data is in no page of ours: a buffer, zeros, a file, a pipe or a socket.
     Unstealable,

@@ -239,7 +239,7 @@ impl<'d, 'm> Copier<'d, 'm> {
             Some(NotMoved::DirectIo)
         } else if !self.options.offer_moves {
             Some(NotMoved::NotOffered)
-        } else if !place.descriptor.is_whole() {
+        } else if !place.descriptor.is_whole() || !self.cursor.has_page_of_a_list() {
             Some(NotMoved::PartialPage)
         } else {
             None

@@ -29,10 +29,8 @@ impl Destination<'_, '_> {
     fn is_complete(&self) -> bool {
         match self {
             Self::Owned(pages) => pages.iter().all(|(page, descriptor)| {
-                // pages that are exchanged have to be of one size
-                let whole = |page: &Page| page.len() == PAGE_SIZE;
-                let within = descriptor.start() + descriptor.len() <= PAGE_SIZE;
-                descriptor.is_empty() || within && page.as_ref().is_some_and(whole)
+                let holds = |page: &Page| descriptor.start() + descriptor.len() <= page.len();
+                descriptor.is_empty() || page.as_ref().is_some_and(holds)
             }),
             Self::Borrowed(pages) => {
                 pages.iter().all(|(fragment, descriptor)| fragment.len() == descriptor.len())
@@ -98,6 +96,18 @@ impl<'d, 'm> Cursor<'d, 'm> {
     /// Whether pages may be exchanged.
     pub(crate) fn is_owned(&self) -> bool {
         matches!(self.destination, Destination::Owned(_))
+    }
+
+    /// Whether the page that takes the next byte is one that could be exchanged: those of
+    /// a segment list have [`PAGE_SIZE`] bytes.
+    pub(crate) fn has_page_of_a_list(&self) -> bool {
+        match &self.destination {
+            Destination::Owned(pages) => pages
+                .pages()
+                .get(self.page)
+                .is_some_and(|page| page.as_ref().is_some_and(|page| page.len() == PAGE_SIZE)),
+            Destination::Borrowed(_) => false,
+        }
     }
 
     /// Where the next byte goes; `None` if no more is taken.

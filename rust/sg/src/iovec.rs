@@ -19,7 +19,7 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use crate::{PAGE_SIZE, PageDescriptor, PageVector};
+use crate::{PageDescriptor, PageSize, PageVector};
 
 /// A contiguous piece of the caller's memory. The default is a piece without bytes.
 pub trait UserMemory: Default {
@@ -98,6 +98,7 @@ pub struct IovecCursor<M> {
     /// None is empty; the first one may have lost its beginning to a request.
     segments: smallvec::IntoIter<[M; 1]>,
     remaining: usize,
+    page: PageSize,
 }
 
 impl<M: UserMemory> IovecCursor<M> {
@@ -113,7 +114,13 @@ impl<M: UserMemory> IovecCursor<M> {
             .try_fold(0_usize, |sum, segment| sum.checked_add(segment.len()))
             .filter(|sum| isize::try_from(*sum).is_ok())
             .ok_or(TooManyBytes)?;
-        Ok(Self { segments: segments.into_iter(), remaining })
+        Ok(Self { segments: segments.into_iter(), remaining, page: PageSize::default() })
+    }
+
+    /// The same for pages of another size.
+    #[must_use]
+    pub fn with_page_size(self, page: PageSize) -> Self {
+        Self { page, ..self }
     }
 
     /// Bytes that are left.
@@ -136,7 +143,8 @@ impl<M: UserMemory> IovecCursor<M> {
             }
             let length = segment.len().min(left);
             // no overflow: all segments together have no more than isize::MAX bytes
-            pages += (segment.address() % PAGE_SIZE + length).div_ceil(PAGE_SIZE);
+            let page = self.page.bytes();
+            pages += (segment.address() % page + length).div_ceil(page);
             left -= length;
         }
         pages.min(max_pages)
@@ -149,7 +157,7 @@ impl<M: UserMemory> IovecCursor<M> {
         while packed < want && vector.room() > 0 {
             let Some(segment) = self.segments.as_mut_slice().first_mut() else { break };
             let length = segment.len().min(want - packed);
-            let descriptor = PageDescriptor::first_of(segment.address(), length);
+            let descriptor = PageDescriptor::first_of(segment.address(), length, self.page);
             let fragment = segment.split_to(descriptor.len());
             if segment.is_empty() {
                 self.segments.next();

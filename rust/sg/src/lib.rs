@@ -17,6 +17,7 @@
 //! | [`PageVector`]: the pages of a request and which bytes of them | `page_vector.rs` |
 //! | [`IovecCursor`]: a caller's iovec into as few requests as fit it | `iovec.rs` |
 //! | [`DirectIo`]: one I/O on the caller's memory, request after request | `direct_io.rs` |
+//! | [`PageSize`]: how large a page is to whoever cuts memory and files | `page_size.rs` |
 //! | [`PageSpan`]: the pages of a file that an I/O through its cache touches | `page_span.rs` |
 //! | [`PackedList`]: a segment list into the iovecs of one message, with few reads and copies | `packer.rs` |
 //! | what it has to read and copy for that | `packing_plan.rs` |
@@ -105,6 +106,7 @@ mod packer;
 mod packing_plan;
 mod page_pools;
 mod page_run;
+mod page_size;
 mod page_span;
 mod page_vector;
 mod pipe;
@@ -133,6 +135,7 @@ pub use move_offer::MoveOffer;
 pub use packer::PackedList;
 pub use page_pools::PagePools;
 pub use page_run::{Page, PageRun};
+pub use page_size::PageSize;
 pub use page_span::PageSpan;
 pub use page_vector::{INLINE_PAGES, OutOfMemory, PageDescriptor, PageVector};
 pub use pipe::{PipePool, PipeStatistics};

@@ -11,15 +11,14 @@
 
 use std::ops::Range;
 
-use crate::{PAGE_SIZE, PageDescriptor, RequestLimits, TooManyBytes};
-
-const PAGE: u64 = PAGE_SIZE as u64;
+use crate::{PageDescriptor, PageSize, RequestLimits, TooManyBytes};
 
 /// Consecutive bytes of a file, and the pages they lie in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSpan {
     offset: u64,
     length: u64,
+    page: PageSize,
 }
 
 impl PageSpan {
@@ -30,7 +29,13 @@ impl PageSpan {
     pub fn new(offset: u64, length: u64) -> Result<Self, TooManyBytes> {
         let end = offset.checked_add(length).ok_or(TooManyBytes)?;
         i64::try_from(end).map_err(|_| TooManyBytes)?;
-        Ok(Self { offset, length })
+        Ok(Self { offset, length, page: PageSize::default() })
+    }
+
+    /// The same in pages of another size.
+    #[must_use]
+    pub fn with_page_size(self, page: PageSize) -> Self {
+        Self { page, ..self }
     }
 
     /// First byte, counted from the start of the file.
@@ -50,8 +55,8 @@ impl PageSpan {
 
     /// The pages, numbered from the start of the file.
     pub fn pages(self) -> Range<u64> {
-        let first = self.offset / PAGE;
-        if self.is_empty() { first..first } else { first..self.end().div_ceil(PAGE) }
+        let first = self.offset / self.page_bytes();
+        if self.is_empty() { first..first } else { first..self.end().div_ceil(self.page_bytes()) }
     }
 
     /// The part before `file_size`: what a retrieve or a read can have.
@@ -66,7 +71,7 @@ impl PageSpan {
     #[must_use]
     pub fn cached(self, mut is_cached: impl FnMut(u64) -> bool) -> Self {
         match self.pages().find(|page| !is_cached(*page)) {
-            Some(absent) => self.within(absent * PAGE),
+            Some(absent) => self.within(absent * self.page_bytes()),
             None => self,
         }
     }
@@ -76,7 +81,7 @@ impl PageSpan {
     #[must_use]
     pub fn split_to(&mut self, limits: RequestLimits) -> Self {
         let pages = limits.max_pages() as u64;
-        let in_pages = pages.saturating_mul(PAGE) - self.offset % PAGE;
+        let in_pages = pages.saturating_mul(self.page_bytes()) - self.offset % self.page_bytes();
         let length = self.length.min(in_pages).min(limits.max_bytes() as u64);
         let taken = Self { length, ..*self };
         self.offset += length;
@@ -87,9 +92,9 @@ impl PageSpan {
     /// Which bytes of each page.
     pub fn descriptors(self) -> impl Iterator<Item = PageDescriptor> {
         self.pages().map(move |page| {
-            let start = self.offset.max(page * PAGE);
-            let length = (self.end() - start).min(PAGE);
-            PageDescriptor::first_of(in_page(start % PAGE), in_page(length))
+            let start = self.offset.max(page * self.page_bytes());
+            let length = (self.end() - start).min(self.page_bytes());
+            PageDescriptor::first_of(in_page(start % self.page_bytes()), in_page(length), self.page)
         })
     }
 
@@ -101,8 +106,8 @@ impl PageSpan {
         limits: RequestLimits,
         mut is_cached: impl FnMut(u64) -> bool,
     ) -> impl Iterator<Item = Self> {
-        let most = limits.max_pages().min(limits.max_bytes() / PAGE_SIZE).max(1) as u64;
-        let mut pages = self.pages();
+        let most = limits.max_pages().min(limits.max_bytes() / self.page.bytes()).max(1) as u64;
+        let (mut pages, size) = (self.pages(), self.page_bytes());
         std::iter::from_fn(move || {
             let first = pages.find(|page| !is_cached(*page))?;
             let mut end = first + 1;
@@ -110,8 +115,12 @@ impl PageSpan {
                 end += 1;
             }
             pages.start = end;
-            Some(Self { offset: first * PAGE, length: (end - first) * PAGE })
+            Some(Self { offset: first * size, length: (end - first) * size, ..self })
         })
+    }
+
+    fn page_bytes(self) -> u64 {
+        self.page.bytes() as u64
     }
 
     fn end(self) -> u64 {

@@ -12,7 +12,7 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use crate::PAGE_SIZE;
+use crate::{PAGE_SIZE, PageSize};
 
 /// Pages that a request holds without memory of their own: most requests need no more.
 pub const INLINE_PAGES: usize = 1;
@@ -30,8 +30,8 @@ pub struct PageDescriptor {
 }
 
 impl PageDescriptor {
-    /// The descriptor of the bytes `[offset, offset + length)` of a page; `None` if they are
-    /// not within one.
+    /// The descriptor of the bytes `[offset, offset + length)` of a page of [`PAGE_SIZE`]
+    /// bytes; `None` if they are not within one.
     pub fn new(offset: usize, length: usize) -> Option<Self> {
         let end = offset.checked_add(length)?;
         if end > PAGE_SIZE {
@@ -41,9 +41,10 @@ impl PageDescriptor {
     }
 
     /// The part of `[position, position + length)` that is in the first page it touches.
-    pub(crate) fn first_of(position: usize, length: usize) -> Self {
-        let offset = position % PAGE_SIZE;
-        Self::new(offset, length.min(PAGE_SIZE - offset)).expect("it ends with the page")
+    pub(crate) fn first_of(position: usize, length: usize, page: PageSize) -> Self {
+        let offset = position % page.bytes();
+        let within = |bytes| u32::try_from(bytes).expect("within a page");
+        Self { offset: within(offset), length: within(length.min(page.bytes() - offset)) }
     }
 
     /// First byte within the page.
@@ -61,7 +62,7 @@ impl PageDescriptor {
         self.length == 0
     }
 
-    /// Whether it is the whole page.
+    /// Whether it is the whole of a page of [`PAGE_SIZE`] bytes.
     pub fn is_whole(self) -> bool {
         self.offset == 0 && self.len() == PAGE_SIZE
     }

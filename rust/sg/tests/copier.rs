@@ -456,6 +456,19 @@ fn a_page_of_which_only_part_belongs_to_the_request_is_not_exchanged() {
 }
 
 #[test]
+fn a_page_of_another_size_is_not_exchanged() {
+    let small = PagePool::new(PAGE_SIZE, 4);
+    let large = PagePool::new(4 * PAGE_SIZE, 4);
+    let content = patterned(0, PAGE_SIZE);
+    let data = Segment::Pages(run(&small, &content));
+    let mut destination = owned(&large, &descriptors(&[(0, PAGE_SIZE)]));
+    let copied = copy(list([data]), Destination::Owned(&mut destination), MOVE, &Endless).unwrap();
+    assert_eq!((copied.moved_pages, only(&copied)), (0, NotMoved::PartialPage));
+    assert_eq!(contents(&destination)[..PAGE_SIZE], content);
+    assert_eq!(contents(&destination).len(), 4 * PAGE_SIZE);
+}
+
+#[test]
 fn the_callers_memory_is_never_exchanged() {
     let pool = PagePool::new(PAGE_SIZE, 8);
     let content = patterned(0, PAGE_SIZE);

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use fusesg_oracle as oracle;
 use fusesg_sg::{
-    DirectIo, IovecCursor, PAGE_SIZE, Packing, PageVector, Request, RequestAllocator,
+    DirectIo, IovecCursor, PAGE_SIZE, Packing, PageSize, PageVector, Request, RequestAllocator,
     RequestLimits, TooManyBytes, UserMemory,
 };
 use proptest::prelude::*;
@@ -81,6 +81,26 @@ mod worked_examples {
         let expected = [(0xF00, 0x100), (0, 0x200), (0, 0x1000), (0, 0x800), (0xFFF, 1), (0, 1)];
         assert_eq!(pack(&mut cursor, ALL, 32), expected);
         assert_eq!(expected.iter().map(|page| page.1).sum::<usize>(), 6914);
+    }
+
+    #[test]
+    fn larger_pages_are_fewer() {
+        let page = PageSize::new(0x4000).expect("a page size");
+        let mut cursor = cursor(&UNALIGNED).with_page_size(page);
+        // 9FFF and A000 are in one page of 16 KiB, as are 1F00 to 2200 and 5000 to 6800
+        assert_eq!(cursor.count_pages(ALL, 32), 3);
+        let expected = [(0x1F00, 0x300), (0x1000, 0x1800), (0x1FFF, 2)];
+        assert_eq!(pack(&mut cursor, ALL, 32), expected);
+    }
+
+    #[test]
+    fn only_page_sizes_of_kernels_are_page_sizes() {
+        for bytes in [0, 1, 2048, 4095, 4097, 12288, 131_072, usize::MAX] {
+            assert!(PageSize::new(bytes).is_none());
+        }
+        for bytes in [4096, 8192, 16384, 32768, 65536] {
+            assert_eq!(PageSize::new(bytes).map(PageSize::bytes), Some(bytes));
+        }
     }
 
     #[test]

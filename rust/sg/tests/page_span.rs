@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed helper fails the test")]
 
 use fusesg_oracle as oracle;
-use fusesg_sg::{PAGE_SIZE, PageSpan, RequestLimits, TooManyBytes};
+use fusesg_sg::{PAGE_SIZE, PageSize, PageSpan, RequestLimits, TooManyBytes};
 use proptest::prelude::*;
 
 const PAGE: u64 = PAGE_SIZE as u64;
@@ -23,6 +23,18 @@ fn described(span: PageSpan) -> Vec<(usize, usize)> {
 
 fn requests(mut span: PageSpan, limits: RequestLimits) -> Vec<PageSpan> {
     std::iter::from_fn(|| (!span.is_empty()).then(|| span.split_to(limits))).collect()
+}
+
+#[test]
+fn larger_pages_cut_a_span_in_other_places() {
+    let page = PageSize::new(16384).unwrap();
+    let mut rest = span(10_000, 60_000).with_page_size(page);
+    assert_eq!(rest.pages(), 0..5);
+    let first = rest.split_to(pages(2));
+    assert_eq!(described(first), [(10_000, 6384), (0, 16384)]);
+    assert_eq!(described(rest), [(0, 16384), (0, 16384), (0, 4464)]);
+    let ahead: Vec<_> = rest.readahead(pages(2), |page| page == 4).collect();
+    assert_eq!(ahead, [span(32768, 32768).with_page_size(page)]);
 }
 
 mod retrieve {

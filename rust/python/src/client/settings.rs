@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use fusesg_serve::ClientConfig;
-use fusesg_sg::{PAGE_SIZE, Packing};
+use fusesg_sg::{Packing, PageSize};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -26,7 +26,7 @@ pub(super) fn config(values: &Bound<'_, PyDict>) -> PyResult<ClientConfig> {
         }
     }
     // what the pages of a request hold, unless said otherwise
-    let largest = u32::try_from(config.max_pages * PAGE_SIZE).unwrap_or(u32::MAX);
+    let largest = u32::try_from(config.max_pages * config.page_size.bytes()).unwrap_or(u32::MAX);
     for limit in [&mut config.max_read, &mut config.max_write] {
         *limit = if *limit == 0 { largest } else { *limit };
     }
@@ -35,6 +35,7 @@ pub(super) fn config(values: &Bound<'_, PyDict>) -> PyResult<ClientConfig> {
 
 fn set(config: &mut ClientConfig, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
     match name {
+        "page_size" => config.page_size = page_size(value)?,
         "max_pages" => config.max_pages = integer(name, value, MAX_PAGES)?,
         "max_read" => config.max_read = integer(name, value, REQUEST_BYTES)?,
         "max_write" => config.max_write = integer(name, value, REQUEST_BYTES)?,
@@ -62,6 +63,15 @@ fn set(config: &mut ClientConfig, name: &str, value: &Bound<'_, PyAny>) -> PyRes
 
 fn flag(name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
     value.extract().map_err(|_| wrong_type(name, "a bool", value))
+}
+
+fn page_size(value: &Bound<'_, PyAny>) -> PyResult<PageSize> {
+    let bytes = integer("page_size", value, 0..=usize::MAX)?;
+    PageSize::new(bytes).ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "page_size={bytes} is none of the kernel's: 4096, 8192, 16384, 32768 or 65536"
+        ))
+    })
 }
 
 fn packing(value: &Bound<'_, PyAny>) -> PyResult<Packing> {

@@ -104,11 +104,17 @@ impl Client {
 }
 
 impl Session {
+    /// Bytes of a file, in pages of the kernel that is played.
+    fn span(&self, offset: u64, length: u64) -> Result<PageSpan> {
+        let span = PageSpan::new(offset, length).map_err(io::Error::from)?;
+        Ok(span.with_page_size(self.config.page_size))
+    }
+
     fn read_buffered(&self, file: &OpenFile, size: u64, offset: u64) -> Result<PagesRead> {
         // before anything is asked
-        PageSpan::new(offset, size.min(MOST_BYTES)).map_err(io::Error::from)?;
+        self.span(offset, size.min(MOST_BYTES))?;
         let size = self.bytes_to_ask_for(file, size, offset)?;
-        let span = PageSpan::new(offset, size).map_err(io::Error::from)?;
+        let span = self.span(offset, size)?;
         let limits = RequestLimits::new(self.config.max_pages, self.config.max_read as usize);
         if self.config.asynchronous {
             self.read_at_once(file, span, limits)
@@ -203,7 +209,7 @@ impl Session {
 
     fn write_buffered(&self, file: &OpenFile, mut data: &[u8], offset: u64) -> Result<u64> {
         let length = (data.len() as u64).min(MOST_BYTES);
-        let mut span = PageSpan::new(offset, length).map_err(io::Error::from)?;
+        let mut span = self.span(offset, length)?;
         let limits = RequestLimits::new(self.config.max_pages, self.config.max_write as usize);
         if self.config.asynchronous && file.has_positions() {
             return self.write_at_once(file, data, span, limits);

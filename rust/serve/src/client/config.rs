@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fusesg_sg::{PAGE_SIZE, Packing, PagePool};
+use fusesg_sg::{PAGE_SIZE, Packing, PagePool, PageSize};
 
 use crate::{MountConfig, sys};
 
@@ -15,6 +15,8 @@ const LOW_WATER: usize = 16;
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "they are independent options")]
 pub struct ClientConfig {
+    /// The kernel's page size: how the caller's memory and the file are cut into pages.
+    pub page_size: PageSize,
     /// Pages that one request may have.
     pub max_pages: usize,
     /// Largest READ in bytes.
@@ -57,6 +59,7 @@ impl Default for ClientConfig {
     fn default() -> Self {
         let (uid, gid) = sys::effective_user_and_group();
         Self {
+            page_size: PageSize::default(),
             max_pages: 256,
             max_read: 1 << 20,
             max_write: 1 << 20,
@@ -89,7 +92,7 @@ impl ClientConfig {
     /// With what is out of range brought into it.
     pub(super) fn within_range(mut self) -> Self {
         let page = u32::try_from(PAGE_SIZE).expect("pages are small");
-        // the kernel's own bounds
+        // the kernel's own bounds, whatever its page size
         self.max_pages = self.max_pages.clamp(1, 65_535);
         self.max_read = self.max_read.max(page);
         self.max_write = self.max_write.max(page);
@@ -101,7 +104,7 @@ impl ClientConfig {
     /// Pages for requests that go through pages of the client's own. Idle ones are kept for
     /// some of the largest requests, and few for long.
     pub(super) fn pages(&self) -> Arc<PagePool> {
-        PagePool::with_marks(PAGE_SIZE, LOW_WATER, self.max_pages * REQUESTS_OF_PAGES)
+        PagePool::with_marks(self.page_size.bytes(), LOW_WATER, self.max_pages * REQUESTS_OF_PAGES)
     }
 
     /// What a connection wants to know, whatever its transport.

@@ -110,6 +110,7 @@ impl Session {
         });
         let limits = RequestLimits::new(self.config.max_pages, self.config.max_read as usize);
         let memory = IovecCursor::new(segments).map_err(io::Error::from)?;
+        let memory = memory.with_page_size(self.config.page_size);
         let io = DirectIo::new(memory, offset, limits, self.config.packing);
         let io = io.map_err(io::Error::from)?;
         self.transfer(file, Direction::Read, io, |request, range| self.fill(file, request, &range))
@@ -121,6 +122,7 @@ impl Session {
         cut(&mut segments, MOST_BYTES, |segment, length| *segment = &segment[..length]);
         let limits = RequestLimits::new(self.config.max_pages, self.config.max_write as usize);
         let memory = IovecCursor::new(segments.iter().copied()).map_err(io::Error::from)?;
+        let memory = memory.with_page_size(self.config.page_size);
         let io = DirectIo::new(memory, offset, limits, self.config.packing);
         let io = io.map_err(io::Error::from)?;
         self.transfer(file, Direction::Write, io, |request, range| {
