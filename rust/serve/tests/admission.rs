@@ -61,8 +61,10 @@ impl Scene {
 
     /// Until the last answers have returned their requests.
     fn nothing_outstanding(&self) {
-        eventually("every request is returned", || self.requests().outstanding == 0);
-        assert_eq!(self.mount.statistics().in_flight, 0);
+        eventually("every request is returned", || {
+            let statistics = self.mount.statistics();
+            (statistics.requests.outstanding, statistics.in_flight) == (0, 0)
+        });
     }
 
     /// Starts to read, and waits until the READ is held.
