@@ -39,14 +39,17 @@ class Flushing(Files):
 path = sys.argv[1]
 """
 
+# In short naps: a signal that comes just before one begins is noticed when it ends.
+SLEEP = "while True: time.sleep(0.1)"
+
 ENDS = {
     "return": ("pass", 0),
     "exception": ("raise ValueError", 1),
     "sys.exit": ("sys.exit(4)", 4),
     "os._exit": ("os._exit(7)", 7),
-    "SIGINT": ("time.sleep(1000)", -signal.SIGINT),
-    "SIGTERM": ("time.sleep(1000)", -signal.SIGTERM),
-    "SIGKILL": ("time.sleep(1000)", -signal.SIGKILL),
+    "SIGINT": (SLEEP, -signal.SIGINT),
+    "SIGTERM": (SLEEP, -signal.SIGTERM),
+    "SIGKILL": (SLEEP, -signal.SIGKILL),
 }
 
 
