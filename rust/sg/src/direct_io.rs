@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Range;
 
-use crate::{IovecCursor, OutOfMemory, PageVector, TooManyBytes, UserMemory};
+use crate::{IovecCursor, OutOfMemory, PageVector, TooManyBytes, UserMemory, range_end};
 
 /// How segments share requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,10 +62,7 @@ impl<M: UserMemory> DirectIo<M> {
         limits: RequestLimits,
         packing: Packing,
     ) -> Result<Self, TooManyBytes> {
-        let end = offset.checked_add(memory.remaining() as u64);
-        if end.is_none_or(|end| i64::try_from(end).is_err()) {
-            return Err(TooManyBytes);
-        }
+        range_end(offset, memory.remaining() as u64)?;
         Ok(Self { memory, offset, limits, packing })
     }
 

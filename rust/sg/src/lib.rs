@@ -136,7 +136,7 @@ pub use packer::PackedList;
 pub use page_pools::PagePools;
 pub use page_run::{Page, PageRun};
 pub use page_size::PageSize;
-pub use page_span::PageSpan;
+pub use page_span::{PageSpan, range_end};
 pub use page_vector::{INLINE_PAGES, OutOfMemory, PageDescriptor, PageVector};
 pub use pipe::{PipePool, PipeStatistics};
 pub use pipe_list::{GatherError, gather_pipes, pipes_of_message};

@@ -13,6 +13,15 @@ use std::ops::Range;
 
 use crate::{PageDescriptor, PageSize, RequestLimits, TooManyBytes};
 
+/// Where `length` bytes of a file from `offset` on end.
+///
+/// # Errors
+/// [`TooManyBytes`] if that is past `i64::MAX`, the largest file offset there is.
+pub fn range_end(offset: u64, length: u64) -> Result<u64, TooManyBytes> {
+    let end = offset.checked_add(length).ok_or(TooManyBytes)?;
+    i64::try_from(end).map(|_| end).map_err(|_| TooManyBytes)
+}
+
 /// Consecutive bytes of a file, and the pages they lie in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSpan {
@@ -27,8 +36,7 @@ impl PageSpan {
     /// # Errors
     /// [`TooManyBytes`] if they end past `i64::MAX`, the largest file offset there is.
     pub fn new(offset: u64, length: u64) -> Result<Self, TooManyBytes> {
-        let end = offset.checked_add(length).ok_or(TooManyBytes)?;
-        i64::try_from(end).map_err(|_| TooManyBytes)?;
+        range_end(offset, length)?;
         Ok(Self { offset, length, page: PageSize::default() })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::{Backing, Extent, Segment};
+use crate::{Backing, Extent, Segment, range_end};
 
 /// Segments one after another: the field's "scatter-gather list".
 ///
@@ -49,11 +49,10 @@ impl SegmentList {
         if segment.is_empty() {
             return true;
         }
-        if let Segment::Extent(extent) = &segment {
-            let end = extent.offset.checked_add(extent.length);
-            if end.is_none_or(|end| i64::try_from(end).is_err()) {
-                return false;
-            }
+        if let Segment::Extent(extent) = &segment
+            && range_end(extent.offset, extent.length).is_err()
+        {
+            return false;
         }
         let Some(end) = self.len().checked_add(segment.len()) else { return false };
         self.segments.push(segment);

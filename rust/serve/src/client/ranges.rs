@@ -1,6 +1,7 @@
 //! Positions and ranges of open files: lseek, fallocate, copy_file_range.
 
 use fusesg_fs::{Errno, FileType, Operation, Reply, Result};
+use fusesg_sg::range_end;
 
 use super::Client;
 use super::direct::MOST_BYTES;
@@ -68,9 +69,7 @@ impl Client {
             FileType::Directory => return Err(Errno::EBADF),
             _ => file.check_writable()?,
         }
-        if offset.checked_add(length).is_none_or(|end| i64::try_from(end).is_err()) {
-            return Err(Errno::EFBIG);
-        }
+        range_end(offset, length).map_err(|_| Errno::EFBIG)?;
         self.session.check_writable()?;
         let (inode, handle) = (file.inode(), file.handle());
         let operation = Operation::Fallocate { inode, handle, offset, length, mode };
@@ -97,9 +96,7 @@ impl Client {
         }
         let length = length.min(MOST_BYTES);
         for offset in [from_offset, to_offset] {
-            if offset.checked_add(length).is_none_or(|end| i64::try_from(end).is_err()) {
-                return Err(Errno::EINVAL);
-            }
+            range_end(offset, length).map_err(|_| Errno::EINVAL)?;
         }
         let apart = from_offset.abs_diff(to_offset) >= length;
         if source.inode() == target.inode() && !apart {
