@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use fusesg_fs::{AttributesReply, Errno, Inode, Operation, OperationKind, Reply, Result};
 use pyo3::prelude::*;
 
-use super::{Callback, done, number};
+use super::{Callback, number};
 use crate::conversions::names;
 use crate::values::attributes::PyAttributes;
 use crate::values::filesystem_statistics::PyFilesystemStatistics;
@@ -14,52 +14,63 @@ use crate::values::set_attributes::PySetAttributes;
 /// Longest target of a symbolic link: one page with its NUL.
 const TARGET_MAX: usize = 4095;
 
-pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Reply> {
+/// Calls the method; returns what it returned.
+pub(super) fn invoke<'py>(
+    call: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+) -> Result<Bound<'py, PyAny>> {
     let kind = operation.kind();
     match operation {
         Operation::Getattr { inode, handle } => {
             let handle = call.optional_handle(*handle)?;
-            let result = call.method(kind, (number(*inode), handle, call.ctx()))?;
-            attributes(call, kind, *inode, &result)
+            call.method(kind, (number(*inode), handle, call.ctx()))
         }
         Operation::Setattr { inode, handle, changes } => {
             let handle = call.optional_handle(*handle)?;
-            let arguments = (number(*inode), PySetAttributes(*changes), handle, call.ctx());
-            let result = call.method(kind, arguments)?;
-            attributes(call, kind, *inode, &result)
+            call.method(kind, (number(*inode), PySetAttributes(*changes), handle, call.ctx()))
         }
-        Operation::Readlink { inode } => {
-            let result = call.method(kind, (number(*inode), call.ctx()))?;
-            match names::os_string("target", &result) {
-                Ok(target) if (1..=TARGET_MAX).contains(&target.len()) => {
-                    Ok(Reply::Target(target.into_vec()))
-                }
-                _ => Err(call.wrong(kind.name(), &result, "a str of 1 to 4095 bytes without NUL")),
-            }
+        Operation::Readlink { inode } | Operation::Statfs { inode } => {
+            call.method(kind, (number(*inode), call.ctx()))
         }
-        Operation::Access { inode, mask } => {
-            call.method(kind, (number(*inode), *mask, call.ctx())).map(done)
-        }
-        Operation::Statfs { inode } => {
-            let result = call.method(kind, (number(*inode), call.ctx()))?;
-            match result.cast::<PyFilesystemStatistics>() {
-                Ok(statistics) => Ok(Reply::Statistics(statistics.get().inner)),
-                Err(_) => Err(call.wrong(kind.name(), &result, "FilesystemStatistics")),
-            }
-        }
+        Operation::Access { inode, mask } => call.method(kind, (number(*inode), *mask, call.ctx())),
         _ => Err(Errno::ENOSYS),
     }
 }
 
+/// The reply that a result makes.
+pub(super) fn reply<'py>(
+    call: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+    result: &Bound<'py, PyAny>,
+) -> Result<Reply> {
+    let kind = operation.kind();
+    match operation {
+        Operation::Getattr { inode, .. } | Operation::Setattr { inode, .. } => {
+            attributes(call, kind, *inode, result)
+        }
+        Operation::Readlink { .. } => match names::os_string("target", result) {
+            Ok(target) if (1..=TARGET_MAX).contains(&target.len()) => {
+                Ok(Reply::Target(target.into_vec()))
+            }
+            _ => Err(call.wrong(kind.name(), result, "a str of 1 to 4095 bytes without NUL")),
+        },
+        Operation::Statfs { .. } => match result.cast::<PyFilesystemStatistics>() {
+            Ok(statistics) => Ok(Reply::Statistics(statistics.get().inner)),
+            Err(_) => Err(call.wrong(kind.name(), result, "FilesystemStatistics")),
+        },
+        _ => Ok(Reply::Done),
+    }
+}
+
 /// The attributes of `inode` that a method returned.
-fn attributes(
-    call: &Callback<'_, '_>,
+fn attributes<'py>(
+    call: &Callback<'_, 'py>,
     kind: OperationKind,
     inode: Inode,
-    result: &Bound<'_, PyAny>,
+    result: &Bound<'py, PyAny>,
 ) -> Result<Reply> {
     let Ok(attributes) = result.cast::<PyAttributes>() else {
-        return Err(call.wrong(kind.name(), &result.as_any().clone(), "Attributes"));
+        return Err(call.wrong(kind.name(), result, "Attributes"));
     };
     let mut attributes = attributes.get().0;
     // the kernel would give the inode up, and with this one the whole mount

@@ -6,60 +6,56 @@ use fusesg_fs::{
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::{Callback, Outcome, done, names, number};
+use super::{Callback, Outcome, names, number};
 use crate::data::{buffers, handles as data_handles, segments};
 use crate::dispatch::handles;
 use crate::native::native_handle::PyNativeHandle;
 use crate::values::context::{PyContext, WRITE_CACHE, WRITE_KILL_SUIDGID, WRITE_LOCKOWNER};
 use crate::values::opened::PyOpened;
 
-pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Outcome> {
+/// Calls the method; returns what it returned.
+pub(super) fn invoke<'py>(
+    call: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+) -> Result<Bound<'py, PyAny>> {
     let kind = operation.kind();
     match operation {
         Operation::Open { inode, flags } => {
             let ctx = call.ctx_of_file(None, *flags);
-            let result = call.method(kind, (number(*inode), *flags, ctx))?;
-            Ok(Reply::Opened(opened(call, kind, *flags, &result)?).into())
+            call.method(kind, (number(*inode), *flags, ctx))
         }
         Operation::Create { parent, name, mode, flags } => {
             let ctx = call.ctx_of_file(None, *flags);
-            let arguments = (number(*parent), call.name(name)?, *mode, *flags, ctx);
-            let result = call.method(kind, arguments)?;
-            created(call, *flags, &result).map(Outcome::Reply)
+            call.method(kind, (number(*parent), call.name(name)?, *mode, *flags, ctx))
         }
         Operation::Read { inode, handle, offset, size, flags, lock_owner } => {
             let handle = call.handle(*handle)?;
             let ctx = call.ctx_of_file(*lock_owner, *flags);
-            let result = call.method(kind, (number(*inode), handle, *offset, *size, ctx))?;
-            read(call, &result, *size)
+            call.method(kind, (number(*inode), handle, *offset, *size, ctx))
         }
         Operation::Write { .. } => write(call, operation),
         Operation::Flush { inode, handle, lock_owner } => {
             let handle = call.handle(*handle)?;
             let ctx = call.ctx_of_file(Some(*lock_owner), 0);
-            call.method(kind, (number(*inode), handle, ctx)).map(done).map(Outcome::Reply)
+            call.method(kind, (number(*inode), handle, ctx))
         }
         Operation::Release { inode, handle, flags, lock_owner } => {
             let object = call.handle(*handle)?;
             let ctx = call.ctx_of_file(*lock_owner, *flags);
-            call.method(kind, (number(*inode), object, ctx)).map(done).map(Outcome::Reply)
+            call.method(kind, (number(*inode), object, ctx))
         }
         Operation::Fsync { inode, handle, datasync } => {
             let handle = call.handle(*handle)?;
-            let result = call.method(kind, (number(*inode), handle, *datasync, call.ctx()));
-            result.map(done).map(Outcome::Reply)
+            call.method(kind, (number(*inode), handle, *datasync, call.ctx()))
         }
         Operation::Fallocate { inode, handle, offset, length, mode } => {
             let handle = call.handle(*handle)?;
             let arguments = (number(*inode), handle, *offset, *length, *mode, call.ctx());
-            call.method(kind, arguments).map(done).map(Outcome::Reply)
+            call.method(kind, arguments)
         }
         Operation::Lseek { inode, handle, offset, whence } => {
             let handle = call.handle(*handle)?;
-            let arguments = (number(*inode), handle, *offset, *whence, call.ctx());
-            let result = call.method(kind, arguments)?;
-            let offset = call.count(kind.name(), &result, i64::MAX.cast_unsigned())?;
-            Ok(Reply::Offset(offset).into())
+            call.method(kind, (number(*inode), handle, *offset, *whence, call.ctx()))
         }
         Operation::CopyFileRange {
             in_inode,
@@ -71,8 +67,6 @@ pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result
             length,
             flags,
         } => {
-            // more than a reply can count is never asked for in earnest
-            let length = (*length).min(u64::from(u32::MAX));
             let arguments = (
                 number(*in_inode),
                 call.handle(*in_handle)?,
@@ -80,15 +74,47 @@ pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result
                 number(*out_inode),
                 call.handle(*out_handle)?,
                 *out_offset,
-                length,
+                countable(*length),
                 *flags,
                 call.ctx(),
             );
-            let result = call.method(kind, arguments)?;
-            written(call, kind.name(), &result, length)
+            call.method(kind, arguments)
         }
         _ => Err(Errno::ENOSYS),
     }
+}
+
+/// What a result comes to.
+pub(super) fn outcome<'py>(
+    call: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+    result: &Bound<'py, PyAny>,
+) -> Result<Outcome> {
+    let kind = operation.kind();
+    match operation {
+        Operation::Open { flags, .. } => {
+            Ok(Reply::Opened(opened(call, kind, *flags, result)?).into())
+        }
+        Operation::Create { flags, .. } => created(call, *flags, result).map(Outcome::Reply),
+        Operation::Read { size, .. } => read(call, result, *size),
+        Operation::Write { data, .. } if call.core.methods.write_plan.is_some() => {
+            plan(call, result, data.len() as u64)
+        }
+        Operation::Write { data, .. } => written(call, "write", result, data.len() as u64),
+        Operation::CopyFileRange { length, .. } => {
+            written(call, kind.name(), result, countable(*length))
+        }
+        Operation::Lseek { .. } => {
+            let offset = call.count(kind.name(), result, i64::MAX.cast_unsigned())?;
+            Ok(Reply::Offset(offset).into())
+        }
+        _ => Ok(Reply::Done.into()),
+    }
+}
+
+/// A length that a reply can count; more is never asked for in earnest.
+fn countable(length: u64) -> u64 {
+    length.min(u64::from(u32::MAX))
 }
 
 fn read<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>, size: u32) -> Result<Outcome> {
@@ -117,7 +143,7 @@ fn read<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>, size: u32) ->
     Ok(Outcome::Fetch(data))
 }
 
-fn write(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Outcome> {
+fn write<'py>(call: &Callback<'_, 'py>, operation: &Operation<'_>) -> Result<Bound<'py, PyAny>> {
     let Operation::Write {
         inode,
         handle,
@@ -143,13 +169,11 @@ fn write(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Outcome> 
     let object = call.handle(*handle)?;
     if let Some(write_plan) = &call.core.methods.write_plan {
         let arguments = (number(*inode), object, *offset, data.len(), ctx);
-        let result = call.invoke(write_plan, "write_plan", arguments)?;
-        return plan(call, &result, data.len() as u64);
+        return call.invoke(write_plan, "write_plan", arguments);
     }
     let view = buffers::write_view(call.py, data, &call.core.pools)
         .map_err(|error| call.raised("write", &error))?;
-    let result = call.method(OperationKind::Write, (number(*inode), object, *offset, view, ctx))?;
-    written(call, "write", &result, data.len() as u64)
+    call.method(OperationKind::Write, (number(*inode), object, *offset, view, ctx))
 }
 
 /// The places a write_plan named: writable extents, or zeros to throw bytes away.

@@ -6,7 +6,7 @@ use fusesg_fs::{Errno, Handle, Inode, Operation, OperationKind, Reply, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
-use super::{Callback, Outcome, data, done, number};
+use super::{Callback, Outcome, data, number};
 use crate::dispatch::directory_snapshot::{CountingSink, DirectorySnapshot, Name};
 use crate::values::directory_entry::PyDirectoryEntry;
 
@@ -16,43 +16,65 @@ const LONGEST: usize = 1 << 22;
 /// After so many entries it is asked whether anybody still waits for them.
 const CHECK_EVERY: usize = 1 << 10;
 
-pub(super) fn call(call: &mut Callback<'_, '_>, operation: &Operation<'_>) -> Result<Outcome> {
+/// Calls the method; returns what it returned.
+pub(super) fn invoke<'py>(
+    call: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+) -> Result<Bound<'py, PyAny>> {
     let kind = operation.kind();
     match operation {
         Operation::Opendir { inode, flags } => {
-            let result = call.method(kind, (number(*inode), *flags, call.ctx()))?;
-            Ok(Reply::Opened(data::opened(call, kind, *flags, &result)?).into())
+            call.method(kind, (number(*inode), *flags, call.ctx()))
         }
-        Operation::Readdir { inode, handle, offset } => read(call, *inode, *handle, *offset, false),
-        Operation::Readdirplus { inode, handle, offset } => {
-            read(call, *inode, *handle, *offset, true)
+        Operation::Readdir { inode, handle, offset }
+        | Operation::Readdirplus { inode, handle, offset } => {
+            let arguments = (number(*inode), call.handle(*handle)?, *offset, call.ctx());
+            call.method(OperationKind::Readdir, arguments)
         }
         Operation::Releasedir { inode, handle, flags } => {
             let object = call.handle(*handle)?;
             let ctx = call.ctx_of_file(None, *flags);
-            call.method(kind, (number(*inode), object, ctx)).map(done).map(Outcome::Reply)
+            call.method(kind, (number(*inode), object, ctx))
         }
         Operation::Fsyncdir { inode, handle, datasync } => {
             let handle = call.handle(*handle)?;
-            let result = call.method(kind, (number(*inode), handle, *datasync, call.ctx()));
-            result.map(done).map(Outcome::Reply)
+            call.method(kind, (number(*inode), handle, *datasync, call.ctx()))
         }
         _ => Err(Errno::ENOSYS),
     }
 }
 
-/// Asks the class for names, at the position where the kernel is.
-fn read(
-    call: &mut Callback<'_, '_>,
+/// What a result comes to.
+pub(super) fn outcome<'py>(
+    call: &mut Callback<'_, 'py>,
+    operation: &Operation<'_>,
+    result: &Bound<'py, PyAny>,
+) -> Result<Outcome> {
+    let kind = operation.kind();
+    match operation {
+        Operation::Opendir { flags, .. } => {
+            Ok(Reply::Opened(data::opened(call, kind, *flags, result)?).into())
+        }
+        Operation::Readdir { inode, handle, offset } => {
+            read(call, *inode, *handle, *offset, false, result)
+        }
+        Operation::Readdirplus { inode, handle, offset } => {
+            read(call, *inode, *handle, *offset, true, result)
+        }
+        _ => Ok(Reply::Done.into()),
+    }
+}
+
+/// Takes the names that the class gave, from the position where the kernel is.
+fn read<'py>(
+    call: &mut Callback<'_, 'py>,
     inode: Inode,
     handle: Handle,
     offset: u64,
     plus: bool,
+    result: &Bound<'py, PyAny>,
 ) -> Result<Outcome> {
-    let object = call.handle(handle)?;
-    let arguments = (number(inode), object, offset, call.ctx());
-    let result = call.method(OperationKind::Readdir, arguments)?;
-    let mut names = Names::of(call, &result)?;
+    let mut names = Names::of(call, result)?;
     let first = names.next(call)?;
     match first {
         Some(first) if first.next_offset.is_some() => {

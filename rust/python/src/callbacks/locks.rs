@@ -1,27 +1,44 @@
 //! POSIX record locks.
 
 use fusesg_fs::{Errno, Operation, Reply, Result};
+use pyo3::prelude::*;
 
-use super::{Callback, done, number};
+use super::{Callback, number};
 use crate::values::lock::PyLock;
 
-pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Reply> {
+/// Calls the method; returns what it returned.
+pub(super) fn invoke<'py>(
+    call: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+) -> Result<Bound<'py, PyAny>> {
     let kind = operation.kind();
     match operation {
         Operation::Getlk { inode, handle, lock_owner, lock } => {
             let handle = call.handle(*handle)?;
             let ctx = call.ctx_of_file(Some(*lock_owner), 0);
-            let result = call.method(kind, (number(*inode), handle, PyLock(*lock), ctx))?;
-            match result.cast::<PyLock>() {
-                Ok(lock) => Ok(Reply::Lock(lock.get().0)),
-                Err(_) => Err(call.wrong(kind.name(), &result, "a Lock (type F_UNLCK: none)")),
-            }
+            call.method(kind, (number(*inode), handle, PyLock(*lock), ctx))
         }
         Operation::Setlk { inode, handle, lock_owner, lock, wait } => {
             let handle = call.handle(*handle)?;
             let ctx = call.ctx_of_file(Some(*lock_owner), 0);
-            call.method(kind, (number(*inode), handle, PyLock(*lock), *wait, ctx)).map(done)
+            call.method(kind, (number(*inode), handle, PyLock(*lock), *wait, ctx))
         }
         _ => Err(Errno::ENOSYS),
+    }
+}
+
+/// The reply that a result makes.
+pub(super) fn reply<'py>(
+    call: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+    result: &Bound<'py, PyAny>,
+) -> Result<Reply> {
+    let kind = operation.kind();
+    match operation {
+        Operation::Getlk { .. } => match result.cast::<PyLock>() {
+            Ok(lock) => Ok(Reply::Lock(lock.get().0)),
+            Err(_) => Err(call.wrong(kind.name(), result, "a Lock (type F_UNLCK: none)")),
+        },
+        _ => Ok(Reply::Done),
     }
 }

@@ -8,29 +8,46 @@ use super::{Callback, number};
 use crate::data::buffers;
 use crate::values::poll_waiter::PyPollWaiter;
 
-pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Reply> {
+/// Calls the method; returns what it returned.
+pub(super) fn invoke<'py>(
+    call: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+) -> Result<Bound<'py, PyAny>> {
     let kind = operation.kind();
     match operation {
         Operation::Bmap { inode, block_size, index } => {
-            let result = call.method(kind, (number(*inode), *block_size, *index, call.ctx()))?;
-            call.count(kind.name(), &result, u64::MAX).map(Reply::Block)
+            call.method(kind, (number(*inode), *block_size, *index, call.ctx()))
         }
         Operation::Ioctl { inode, handle, flags: _, command, data, out_size } => {
             let data = PyBytes::new(call.py, data);
             let handle = call.handle(*handle)?;
             let arguments = (number(*inode), handle, *command, data, *out_size, call.ctx());
-            let result = call.method(kind, arguments)?;
-            ioctl_reply(&result, *out_size).ok_or_else(|| {
-                let expected = format!("bytes or (int, bytes), at most {out_size} bytes");
-                call.wrong(kind.name(), &result, &expected)
-            })
+            call.method(kind, arguments)
         }
         Operation::Poll { inode, handle, events, waiter } => {
             let handle = call.handle(*handle)?;
             let waiter = waiter.clone().map(PyPollWaiter);
-            let arguments = (number(*inode), handle, *events, waiter, call.ctx());
-            let result = call.method(kind, arguments)?;
-            let events = call.count(kind.name(), &result, u64::from(u32::MAX))?;
+            call.method(kind, (number(*inode), handle, *events, waiter, call.ctx()))
+        }
+        _ => Err(Errno::ENOSYS),
+    }
+}
+
+/// The reply that a result makes.
+pub(super) fn reply<'py>(
+    call: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+    result: &Bound<'py, PyAny>,
+) -> Result<Reply> {
+    let kind = operation.kind();
+    match operation {
+        Operation::Bmap { .. } => call.count(kind.name(), result, u64::MAX).map(Reply::Block),
+        Operation::Ioctl { out_size, .. } => ioctl_reply(result, *out_size).ok_or_else(|| {
+            let expected = format!("bytes or (int, bytes), at most {out_size} bytes");
+            call.wrong(kind.name(), result, &expected)
+        }),
+        Operation::Poll { .. } => {
+            let events = call.count(kind.name(), result, u64::from(u32::MAX))?;
             Ok(Reply::Events(u32::try_from(events).map_err(|_| Errno::EIO)?))
         }
         _ => Err(Errno::ENOSYS),

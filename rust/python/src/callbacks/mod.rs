@@ -70,48 +70,85 @@ pub(crate) struct Callback<'a, 'py> {
     pub(crate) responder: Option<&'a mut Responder>,
 }
 
-/// Calls the method that implements `operation`.
+/// The files here, by what they take care of.
+#[derive(Clone, Copy)]
+enum Group {
+    Names,
+    Attributes,
+    Data,
+    Directories,
+    Xattrs,
+    Locks,
+    Misc,
+}
+
+fn group(kind: OperationKind) -> Group {
+    use OperationKind as Kind;
+    match kind {
+        Kind::Lookup
+        | Kind::Forget
+        | Kind::Symlink
+        | Kind::Mknod
+        | Kind::Mkdir
+        | Kind::Unlink
+        | Kind::Rmdir
+        | Kind::Rename
+        | Kind::Link => Group::Names,
+        Kind::Getattr | Kind::Setattr | Kind::Readlink | Kind::Access | Kind::Statfs => {
+            Group::Attributes
+        }
+        Kind::Open
+        | Kind::Create
+        | Kind::Read
+        | Kind::Write
+        | Kind::Flush
+        | Kind::Release
+        | Kind::Fsync
+        | Kind::Fallocate
+        | Kind::Lseek
+        | Kind::CopyFileRange => Group::Data,
+        Kind::Opendir | Kind::Readdir | Kind::Readdirplus | Kind::Releasedir | Kind::Fsyncdir => {
+            Group::Directories
+        }
+        Kind::Getxattr | Kind::Setxattr | Kind::Listxattr | Kind::Removexattr => Group::Xattrs,
+        Kind::Getlk | Kind::Setlk => Group::Locks,
+        Kind::Bmap | Kind::Ioctl | Kind::Poll => Group::Misc,
+    }
+}
+
+/// Calls the method that implements `operation`, and judges what it returned.
 pub(crate) fn call(mut callback: Callback<'_, '_>, operation: &Operation<'_>) -> Result<Outcome> {
-    let call = &mut callback;
-    match operation {
-        Operation::Lookup { .. }
-        | Operation::Symlink { .. }
-        | Operation::Mknod { .. }
-        | Operation::Mkdir { .. }
-        | Operation::Unlink { .. }
-        | Operation::Rmdir { .. }
-        | Operation::Rename { .. }
-        | Operation::Link { .. } => names::call(call, operation).map(Outcome::Reply),
-        Operation::Getattr { .. }
-        | Operation::Setattr { .. }
-        | Operation::Readlink { .. }
-        | Operation::Access { .. }
-        | Operation::Statfs { .. } => attributes::call(call, operation).map(Outcome::Reply),
-        Operation::Open { .. }
-        | Operation::Create { .. }
-        | Operation::Read { .. }
-        | Operation::Write { .. }
-        | Operation::Flush { .. }
-        | Operation::Release { .. }
-        | Operation::Fsync { .. }
-        | Operation::Fallocate { .. }
-        | Operation::Lseek { .. }
-        | Operation::CopyFileRange { .. } => data::call(call, operation),
-        Operation::Opendir { .. }
-        | Operation::Readdir { .. }
-        | Operation::Readdirplus { .. }
-        | Operation::Releasedir { .. }
-        | Operation::Fsyncdir { .. } => directories::call(call, operation),
-        Operation::Getxattr { .. }
-        | Operation::Setxattr { .. }
-        | Operation::Listxattr { .. }
-        | Operation::Removexattr { .. } => xattrs::call(call, operation).map(Outcome::Reply),
-        Operation::Getlk { .. } | Operation::Setlk { .. } => {
-            locks::call(call, operation).map(Outcome::Reply)
-        }
-        Operation::Bmap { .. } | Operation::Ioctl { .. } | Operation::Poll { .. } => {
-            misc::call(call, operation).map(Outcome::Reply)
-        }
+    let result = invoke(&callback, operation)?;
+    outcome(&mut callback, operation, &result)
+}
+
+/// Calls the method that implements `operation`. What it raises becomes an errno.
+fn invoke<'py>(call: &Callback<'_, 'py>, operation: &Operation<'_>) -> Result<Bound<'py, PyAny>> {
+    match group(operation.kind()) {
+        Group::Names => names::invoke(call, operation),
+        Group::Attributes => attributes::invoke(call, operation),
+        Group::Data => data::invoke(call, operation),
+        Group::Directories => directories::invoke(call, operation),
+        Group::Xattrs => xattrs::invoke(call, operation),
+        Group::Locks => locks::invoke(call, operation),
+        Group::Misc => misc::invoke(call, operation),
+    }
+}
+
+/// What the result of that method comes to, if it is one that the method may have.
+fn outcome<'py>(
+    call: &mut Callback<'_, 'py>,
+    operation: &Operation<'_>,
+    result: &Bound<'py, PyAny>,
+) -> Result<Outcome> {
+    match group(operation.kind()) {
+        Group::Names => names::reply(call, operation, result).map(Outcome::Reply),
+        Group::Attributes => attributes::reply(call, operation, result).map(Outcome::Reply),
+        Group::Data => data::outcome(call, operation, result),
+        Group::Directories => directories::outcome(call, operation, result),
+        Group::Xattrs => xattrs::reply(call, operation, result).map(Outcome::Reply),
+        Group::Locks => locks::reply(call, operation, result).map(Outcome::Reply),
+        Group::Misc => misc::reply(call, operation, result).map(Outcome::Reply),
     }
 }
 
@@ -219,11 +256,6 @@ impl<'py> Callback<'_, 'py> {
             _ => Err(self.wrong(method, returned, &format!("an int from 0 to {most}"))),
         }
     }
-}
-
-/// The answer of a method of which nothing is expected but that it returns.
-fn done(_: Bound<'_, PyAny>) -> Reply {
-    Reply::Done
 }
 
 /// An inode as an argument.

@@ -3,38 +3,35 @@
 use fusesg_fs::{Entry, Errno, FileType, Inode, Operation, OperationKind, Reply, Result};
 use pyo3::prelude::*;
 
-use super::{Callback, done, number};
+use super::{Callback, number};
 use crate::values::entry::PyEntry;
 
-pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Reply> {
+/// Calls the method; returns what it returned.
+pub(super) fn invoke<'py>(
+    call: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+) -> Result<Bound<'py, PyAny>> {
     let kind = operation.kind();
     match operation {
-        Operation::Lookup { parent, name } => {
-            let result = call.method(kind, (number(*parent), call.name(name)?, call.ctx()))?;
-            if result.is_none() {
-                return Ok(Reply::Entry(Entry::NEGATIVE));
-            }
-            let entry = entry(call, kind, &result, "an Entry or None")?;
-            Ok(Reply::Entry(entry.delivered()))
+        Operation::Lookup { parent, name }
+        | Operation::Unlink { parent, name }
+        | Operation::Rmdir { parent, name } => {
+            call.method(kind, (number(*parent), call.name(name)?, call.ctx()))
         }
         Operation::Symlink { parent, name, target } => {
             let arguments = (number(*parent), call.name(name)?, call.name(target)?, call.ctx());
-            created(call, kind, arguments, Some(FileType::SymbolicLink))
+            call.method(kind, arguments)
         }
         Operation::Mknod { parent, name, mode, rdev } => {
             let arguments = (number(*parent), call.name(name)?, *mode, *rdev, call.ctx());
-            created(call, kind, arguments, FileType::from_mode(*mode))
+            call.method(kind, arguments)
         }
         Operation::Mkdir { parent, name, mode } => {
-            let arguments = (number(*parent), call.name(name)?, *mode, call.ctx());
-            created(call, kind, arguments, Some(FileType::Directory))
+            call.method(kind, (number(*parent), call.name(name)?, *mode, call.ctx()))
         }
         Operation::Link { inode, new_parent, new_name } => {
             let arguments = (number(*inode), number(*new_parent), call.name(new_name)?, call.ctx());
-            created(call, kind, arguments, None)
-        }
-        Operation::Unlink { parent, name } | Operation::Rmdir { parent, name } => {
-            call.method(kind, (number(*parent), call.name(name)?, call.ctx())).map(done)
+            call.method(kind, arguments)
         }
         Operation::Rename { parent, name, new_parent, new_name, flags } => {
             let arguments = (
@@ -45,24 +42,41 @@ pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result
                 flags.bits(),
                 call.ctx(),
             );
-            call.method(kind, arguments).map(done)
+            call.method(kind, arguments)
         }
         _ => Err(Errno::ENOSYS),
     }
 }
 
-/// Calls a method that creates something of type `expected`.
-fn created<'py, A>(
+/// The reply that a result makes.
+pub(super) fn reply<'py>(
     call: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+    result: &Bound<'py, PyAny>,
+) -> Result<Reply> {
+    let kind = operation.kind();
+    match operation {
+        Operation::Lookup { .. } if result.is_none() => Ok(Reply::Entry(Entry::NEGATIVE)),
+        Operation::Lookup { .. } => {
+            let entry = entry(call, kind, result, "an Entry or None")?;
+            Ok(Reply::Entry(entry.delivered()))
+        }
+        Operation::Symlink { .. } => created(call, kind, result, Some(FileType::SymbolicLink)),
+        Operation::Mknod { mode, .. } => created(call, kind, result, FileType::from_mode(*mode)),
+        Operation::Mkdir { .. } => created(call, kind, result, Some(FileType::Directory)),
+        Operation::Link { .. } => created(call, kind, result, None),
+        _ => Ok(Reply::Done),
+    }
+}
+
+/// The entry of something new, of type `expected`.
+fn created(
+    call: &Callback<'_, '_>,
     kind: OperationKind,
-    arguments: A,
+    result: &Bound<'_, PyAny>,
     expected: Option<FileType>,
-) -> Result<Reply>
-where
-    A: pyo3::call::PyCallArgs<'py>,
-{
-    let result = call.method(kind, arguments)?;
-    let entry = entry(call, kind, &result, "an Entry")?;
+) -> Result<Reply> {
+    let entry = entry(call, kind, result, "an Entry")?;
     check_type(call, kind, entry, expected)?;
     Ok(Reply::Entry(entry.delivered()))
 }

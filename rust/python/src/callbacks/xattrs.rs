@@ -6,33 +6,43 @@ use fusesg_fs::{Errno, Operation, Reply, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-use super::{Callback, done, number};
+use super::{Callback, number};
 use crate::conversions::names;
 use crate::data::buffers;
 
-pub(super) fn call(call: &Callback<'_, '_>, operation: &Operation<'_>) -> Result<Reply> {
+/// Calls the method; returns what it returned.
+pub(super) fn invoke<'py>(
+    call: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+) -> Result<Bound<'py, PyAny>> {
     let kind = operation.kind();
     match operation {
-        Operation::Getxattr { inode, name, .. } => {
-            let result = call.method(kind, (number(*inode), call.name(name)?, call.ctx()))?;
-            match buffers::share(&result) {
-                Ok(Some(value)) => Ok(Reply::Xattr(value.to_vec())),
-                _ => Err(call.wrong(kind.name(), &result, "bytes")),
-            }
+        Operation::Getxattr { inode, name, .. } | Operation::Removexattr { inode, name } => {
+            call.method(kind, (number(*inode), call.name(name)?, call.ctx()))
         }
         Operation::Setxattr { inode, name, value, flags } => {
             let value = PyBytes::new(call.py, value);
             let arguments = (number(*inode), call.name(name)?, value, *flags, call.ctx());
-            call.method(kind, arguments).map(done)
+            call.method(kind, arguments)
         }
-        Operation::Listxattr { inode, .. } => {
-            let result = call.method(kind, (number(*inode), call.ctx()))?;
-            list(call, &result).map(Reply::Xattr)
-        }
-        Operation::Removexattr { inode, name } => {
-            call.method(kind, (number(*inode), call.name(name)?, call.ctx())).map(done)
-        }
+        Operation::Listxattr { inode, .. } => call.method(kind, (number(*inode), call.ctx())),
         _ => Err(Errno::ENOSYS),
+    }
+}
+
+/// The reply that a result makes.
+pub(super) fn reply<'py>(
+    call: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+    result: &Bound<'py, PyAny>,
+) -> Result<Reply> {
+    match operation {
+        Operation::Getxattr { .. } => match buffers::share(result) {
+            Ok(Some(value)) => Ok(Reply::Xattr(value.to_vec())),
+            _ => Err(call.wrong(operation.kind().name(), result, "bytes")),
+        },
+        Operation::Listxattr { .. } => list(call, result).map(Reply::Xattr),
+        _ => Ok(Reply::Done),
     }
 }
 
