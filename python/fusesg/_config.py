@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import re
+import os
 from dataclasses import dataclass
-from types import NoneType
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from fusesg import _config_fields as fields
+from fusesg import _config_sources as sources
 
-MAX_SECONDS = 2**32 - 1
-"""Longest timeout in seconds: 136 years, which no kernel structure truncates."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
+
+    from fusesg._config_fields import Setting
+    from fusesg._config_sources import Origin
 
 PAGE = 4096
 
@@ -35,6 +39,14 @@ class ConfigOptions(TypedDict, total=False):
     negative_timeout: float
     writeback_cache: bool
     kernel_passthrough: bool
+    direct_io: bool
+    keep_cache: bool
+    no_flush: bool
+    parallel_direct_writes: bool
+    cache_directories: bool
+    cache_symlinks: bool
+    readdirplus: str
+    directory_buffer: int
     max_write: int
     splice_threshold: int
     splice_move: bool
@@ -45,82 +57,11 @@ class ConfigOptions(TypedDict, total=False):
     reader_threads: int
     max_python_threads: int
     max_fetches: int
+    cpu_affinity: AbstractSet[int] | None
     request_timeout: float | None
     slow_request_warning: float | None
     watchdog_timeout: float | None
     trace: bool
-
-
-@dataclass(frozen=True)
-class _Allowed:
-    """What a field may be, and how an error message says so."""
-
-    types: tuple[type, ...]
-    text: str
-    contains: Callable[[Any], bool] = lambda _: True
-
-    def problem(self, value: object) -> type[Exception] | None:
-        """The exception that `value` deserves."""
-        # bool is an int, but True is no number of threads
-        is_bool = isinstance(value, bool) and bool not in self.types
-        if is_bool or not isinstance(value, self.types):
-            return TypeError
-        return None if value is None or self.contains(value) else ValueError
-
-
-# Each helper gives a dataclass field that carries what it may be. They are typed `Any`
-# because a type checker shall see the annotation of the field, not `Field`.
-
-
-def _flag(*, default: bool) -> Any:  # noqa: ANN401
-    return _field(default, _Allowed((bool,), "True or False"))
-
-
-def _integer(
-    default: int | None, minimum: int, maximum: int, unit: str = "", step: int = 1
-) -> Any:  # noqa: ANN401
-    def contains(value: int) -> bool:
-        return minimum <= value <= maximum and value % step == 0
-
-    text = f"an integer from {minimum} to {maximum} {unit}".rstrip()
-    text += f" in steps of {step}" if step > 1 else ""
-    if default is not None:
-        return _field(default, _Allowed((int,), text, contains))
-    return _field(None, _Allowed((int, NoneType), text + ", or None", contains))
-
-
-def _seconds(default: float) -> Any:  # noqa: ANN401
-    return _field(
-        default,
-        _Allowed(
-            (int, float),
-            f"a number of seconds from 0 to {MAX_SECONDS}",
-            lambda value: 0 <= value <= MAX_SECONDS,
-        ),
-    )
-
-
-def _limit(default: float | None) -> Any:  # noqa: ANN401
-    # 0 would be "at once", not the "never" that somebody who writes it has in mind
-    return _field(
-        default,
-        _Allowed(
-            (int, float, NoneType),
-            f"more than 0 and at most {MAX_SECONDS} seconds, or None for never",
-            lambda value: 0 < value <= MAX_SECONDS,
-        ),
-    )
-
-
-def _name(default: str, pattern: str, text: str) -> Any:  # noqa: ANN401
-    def contains(value: str) -> bool:
-        return re.fullmatch(pattern, value) is not None
-
-    return _field(default, _Allowed((str,), text, contains))
-
-
-def _field(default: object, allowed: _Allowed) -> Any:  # noqa: ANN401
-    return dataclasses.field(default=default, metadata={"allowed": allowed})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +74,11 @@ class Config:
         ...
     with fusesg.mount(filesystem, "/mnt/b", config, read_only=True):
         ...
+    config = fusesg.Config.load("/etc/fusesg.toml", environment=os.environ)
     ```
+
+    Settings can also come from a TOML file, the environment, a mount(8)-style option
+    string and a profile, see `load`. `origins` tells where each came from.
 
     Who may do what:
 
@@ -170,13 +115,51 @@ class Config:
             order, and owns neither size nor mtime. Excludes `kernel_passthrough`.
         kernel_passthrough: The kernel reads and writes the files that stand behind
             the open ones by itself, where the file system offers them and the machine
-            allows it (root, Linux >= 6.9). Off.
+            allows it (root, Linux >= 6.9). Off: a read or write is then no request at
+            all, and whatever the file system would do with it is not done.
+
+    What holds for every open file, where `open` does not decide it with `Opened`:
+
+    Attributes:
+        direct_io: Programs read and write past the page cache: each call is a request
+            of its own, of the size that the program chose. Off, since most programs
+            read little at a time; on where content changes without the kernel knowing.
+            Excludes `writeback_cache` and `kernel_passthrough`.
+        keep_cache: What the page cache has of a file is still good when it is opened
+            again, unless its size or mtime have changed. Off: it would show old content
+            of a file whose change does not show in its attributes.
+        no_flush: Closing a file does not ask the file system. Off: an error that
+            `flush` tells is what close(2) returns. A class without `flush` is never
+            asked. Without effect on a mount with `writeback_cache`.
+        parallel_direct_writes: Writes to one file that is open for direct I/O may come
+            at the same time, within what it has; those that make it longer still come
+            one by one. Off: they then may also overtake each other.
+
+    What holds for directories and links:
+
+    Attributes:
+        cache_directories: The kernel keeps listings until a directory's mtime changes.
+            Off: it would not see a name that appears from elsewhere and leaves the
+            directory's mtime alone.
+        cache_symlinks: The kernel keeps the targets of symbolic links. Off: nothing
+            makes it ask again before it forgets the inode.
+        readdirplus: When a listing carries attributes, of file systems that have them
+            at hand: "always", "never", or as the kernel sees fit. Default "auto": at
+            the beginning of a directory, and while a program asks for them anyway. They
+            save a request for each name to who wants them, and cost who does not.
+        directory_buffer: How much of a directory programs are told to read at a time,
+            in bytes (`st_blksize`), and so, from Linux 6.16 on, the size of a listing
+            request; at most 1 MiB, which is what the C library takes. Default 32768,
+            what it takes by itself: more saves requests in directories of thousands of
+            names, and costs memory for each that is open. 0 leaves it to the file
+            system.
 
     How requests travel:
 
     Attributes:
         max_write: Largest WRITE in bytes, which also sets the largest READ; a
-            multiple of 4096. Default 1044480: a page less than 1 MiB, so that a
+            multiple of 4096. The kernel cuts requests at fs.fuse.max_pages_limit pages
+            (a sysctl; 256 at first). Default 1044480: a page less than 1 MiB, so that a
             request and its header fit a pipe of 1 MiB.
         splice_threshold: A READ that is answered with at least this many bytes of
             files, pipes and sockets goes through a pipe and is not copied by the
@@ -186,7 +169,10 @@ class Config:
             answer over instead of copying them. A page that it takes leaves the cache
             of the file it comes from, so that whoever reads that file next, this mount
             included, waits for the disk: on where nobody does. Off.
-        max_readahead: Readahead in bytes. Default None: what the kernel offers.
+        max_readahead: How far the kernel reads ahead of a program that reads a file in
+            order, in bytes, and so the largest READ through the page cache. Default
+            None: what the kernel offers, 128 KiB. More than that is set through sysfs
+            after mounting, which only root may; else the offer remains.
         max_background: Requests that the kernel may have in flight without a process
             waiting for each (readahead, asynchronous I/O). Default 128; the kernel's
             own 12 starves deep queues.
@@ -207,6 +193,10 @@ class Config:
             time, of one read or of several; the others wait for their turn. Default
             16. Of those whose source is a function, never more than
             `max_python_threads` allows.
+        cpu_affinity: The CPUs on which the mount is served: readers, threads for
+            callbacks, and what these start. In text `0-3:8`. Default None: wherever the
+            scheduler wants. Where client and server share a CPU a request that comes
+            alone takes a fraction of the time, and many at a time take longer.
         request_timeout: Seconds after which a request is answered ETIMEDOUT whatever
             its callback does. Default None: never, since only the file system knows
             how slow its source may be.
@@ -220,70 +210,66 @@ class Config:
             level DEBUG. Off.
     """
 
-    allow_other: bool = _flag(default=False)
-    default_permissions: bool = _flag(default=True)
-    read_only: bool = _flag(default=False)
-    suid: bool = _flag(default=False)
-    dev: bool = _flag(default=False)
-    exec: bool = _flag(default=True)
-    noatime: bool = _flag(default=False)
-    source: str = _name(
+    allow_other: bool = fields.flag(default=False)
+    default_permissions: bool = fields.flag(default=True)
+    read_only: bool = fields.flag(default=False)
+    suid: bool = fields.flag(default=False)
+    dev: bool = fields.flag(default=False)
+    exec: bool = fields.flag(default=True)
+    noatime: bool = fields.flag(default=False)
+    source: str = fields.name(
         "fusesg",
         pattern=r"[^\0\n]+",
         text="a non-empty string without NUL and newline",
     )
-    subtype: str = _name(
+    subtype: str = fields.name(
         "fusesg",
         pattern=r"[A-Za-z0-9_.+-]+",
         text="letters, digits and any of _ . + -",
     )
-    entry_timeout: float = _seconds(1.0)
-    attribute_timeout: float = _seconds(1.0)
-    negative_timeout: float = _seconds(0.0)
-    writeback_cache: bool = _flag(default=False)
-    kernel_passthrough: bool = _flag(default=False)
-    max_write: int = _integer(1_044_480, PAGE, 16 << 20, "bytes", step=PAGE)
-    splice_threshold: int = _integer(32_768, 0, 2**32 - 1, "bytes")
-    splice_move: bool = _flag(default=False)
-    max_readahead: int | None = _integer(None, 0, 2**32 - 1, "bytes")
-    max_background: int = _integer(128, 1, 2**16 - 1)
-    congestion_threshold: int | None = _integer(None, 1, 2**16 - 1)
-    max_requests: int = _integer(4096, 1, 2**16)
-    reader_threads: int = _integer(2, 2, 256)
-    max_python_threads: int = _integer(64, 1, 4096)
-    max_fetches: int = _integer(16, 1, 65535)
-    request_timeout: float | None = _limit(None)
-    slow_request_warning: float | None = _limit(30.0)
-    watchdog_timeout: float | None = _limit(10.0)
-    trace: bool = _flag(default=False)
+    entry_timeout: float = fields.seconds(1.0)
+    attribute_timeout: float = fields.seconds(1.0)
+    negative_timeout: float = fields.seconds(0.0)
+    writeback_cache: bool = fields.flag(default=False)
+    kernel_passthrough: bool = fields.flag(default=False)
+    direct_io: bool = fields.flag(default=False)
+    keep_cache: bool = fields.flag(default=False)
+    no_flush: bool = fields.flag(default=False)
+    parallel_direct_writes: bool = fields.flag(default=False)
+    cache_directories: bool = fields.flag(default=False)
+    cache_symlinks: bool = fields.flag(default=False)
+    readdirplus: str = fields.choice("auto", "always", "never")
+    directory_buffer: int = fields.integer(32_768, 0, 1 << 20, "bytes")
+    max_write: int = fields.integer(1_044_480, PAGE, 16 << 20, "bytes", step=PAGE)
+    splice_threshold: int = fields.integer(32_768, 0, 2**32 - 1, "bytes")
+    splice_move: bool = fields.flag(default=False)
+    max_readahead: int | None = fields.integer(None, 0, 2**32 - 1, "bytes")
+    max_background: int = fields.integer(128, 1, 2**16 - 1)
+    congestion_threshold: int | None = fields.integer(None, 1, 2**16 - 1)
+    max_requests: int = fields.integer(4096, 1, 2**16)
+    reader_threads: int = fields.integer(2, 2, 256)
+    max_python_threads: int = fields.integer(64, 1, 4096)
+    max_fetches: int = fields.integer(16, 1, 65535)
+    cpu_affinity: AbstractSet[int] | None = fields.cpus()
+    request_timeout: float | None = fields.limit(None)
+    slow_request_warning: float | None = fields.limit(30.0)
+    watchdog_timeout: float | None = fields.limit(10.0)
+    trace: bool = fields.flag(default=False)
 
     def __new__(cls, **options: object) -> Self:
         """Refuses unknown keywords with a better message than `__init__` has."""
         for option in options:
-            if option not in cls.__dataclass_fields__:
-                raise TypeError(_unknown_option(option))
-        return super().__new__(cls)
+            if option not in SETTINGS:
+                raise TypeError(sources.unknown_option(option, SETTINGS))
+        self = super().__new__(cls)
+        return self._with_origins(_keywords(options))
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            allowed: _Allowed = field.metadata["allowed"]
-            if problem := allowed.problem(value):
-                raise problem(
-                    f"{field.name}={value!r}: {field.name} must be {allowed.text}"
-                )
-        if self.writeback_cache and self.kernel_passthrough:
-            raise ValueError(
-                "writeback_cache=True and kernel_passthrough=True exclude each other: "
-                "the kernel cannot both cache writes and pass them to the backing file"
-            )
-        threshold = self.congestion_threshold
-        if threshold is not None and threshold > self.max_background:
-            raise ValueError(
-                f"congestion_threshold={threshold}: congestion_threshold must be at "
-                f"most max_background, which is {self.max_background}"
-            )
+        _check(self.settings(), self._origins)
+        if isinstance(self.cpu_affinity, set):
+            # hashable, and nobody else's
+            object.__setattr__(self, "cpu_affinity", frozenset(self.cpu_affinity))
 
     def replace(self, **options: object) -> Self:
         """A copy with some settings changed.
@@ -298,24 +284,146 @@ class Config:
             TypeError: A keyword is unknown, or a value has the wrong type.
             ValueError: A value is out of range.
         """
-        return dataclasses.replace(self, **options)  # type: ignore[arg-type]
+        copy = dataclasses.replace(self, **options)  # type: ignore[arg-type]
+        kept = {key: at for key, at in self._origins.items() if key not in options}
+        return copy._with_origins(kept | _keywords(options))  # noqa: SLF001 - of this class
 
     def settings(self) -> dict[str, Any]:
         """The settings by name, as the core takes them."""
-        return {
-            field.name: getattr(self, field.name) for field in dataclasses.fields(self)
-        }
+        return {name: getattr(self, name) for name in SETTINGS}
+
+    def origins(self) -> dict[str, str]:
+        """Where each setting comes from.
+
+        Returns:
+            By name: "default", "keyword", a variable like "FUSESG_ENTRY_TIMEOUT", "-o",
+            a file and a line like "/etc/fusesg.toml:3", or "profile" and its name.
+        """
+        origins = self._origins
+        return {name: origins.get(name, sources.DEFAULT).place for name in SETTINGS}
+
+    # Sources; `load` has them all
+
+    @classmethod
+    def load(
+        cls,
+        file: str | os.PathLike[str] | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        options: str = "",
+        profile: str | None = None,
+        **keywords: object,
+    ) -> Self:
+        """The settings from several sources.
+
+        What is set in more than one place counts in this order: keywords, `options`,
+        `environment`, `file`, the profile, the default. The profile is the one that is
+        named uppermost: by the argument, in `options` (`profile=latency`), in
+        `FUSESG_PROFILE`, in the file (`profile = "latency"`).
+
+        Args:
+            file: A TOML file, as for `from_file`.
+            environment: Variables, as for `from_environment`; None reads none.
+            options: As for `from_options`.
+            profile: Name of a profile, as for `profile`.
+            **keywords: Fields of this class by name.
+
+        Returns:
+            The settings, with defaults for what is set nowhere.
+
+        Raises:
+            OSError: The file cannot be read.
+            TypeError: A setting is unknown or has the wrong type; the message says
+                where.
+            ValueError: A value cannot be understood or is out of range; the message
+                says where.
+        """
+        layers = []
+        if file is not None:
+            layers.append(sources.read_file(Path(file), SETTINGS))
+        if environment is not None:
+            layers.append(sources.read_environment(environment, SETTINGS))
+        layers.append(sources.read_options(options, SETTINGS))
+        if profile is not None:
+            layers.append(sources.profile_layer(profile))
+        merged = sources.merge(layers)
+        for name, value in keywords.items():
+            if name not in SETTINGS:
+                raise TypeError(sources.unknown_option(name, SETTINGS))
+            merged.values[name] = value
+        merged.origins |= _keywords(keywords)
+        # before the object is made, so that an error names the places
+        defaults = {name: field.default for name, field in _FIELDS.items()}
+        _check(defaults | merged.values, merged.origins)
+        config = cls(**merged.values)
+        return config._with_origins(merged.origins)
+
+    @classmethod
+    def from_file(cls, file: str | os.PathLike[str]) -> Self:
+        """The settings in a TOML file.
+
+        They are read from the table `[fusesg]`, or from the top of a file without one.
+        Every field has its own name as key; `profile` names a profile. A string means
+        what it means in `-o`: `"none"` is None, `"1m"` a number of bytes, `"0-3"` a set
+        of CPUs.
+
+        ```toml
+        [fusesg]
+        profile = "throughput"
+        entry_timeout = 60
+        request_timeout = "none"
+        cpu_affinity = [0, 1]
+        ```
+
+        Args:
+            file: Its path.
+
+        Returns:
+            The settings, with defaults for what is not named.
+
+        Raises:
+            OSError: It cannot be read.
+            TypeError: A key is unknown or a value has the wrong type; the message has
+                file and line.
+            ValueError: It is no TOML, or a value is out of range; the message has file
+                and line.
+        """
+        return cls.load(file)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """The settings in environment variables.
+
+        Each field has one: `FUSESG_ENTRY_TIMEOUT=60`, `FUSESG_TRACE=yes`; and
+        `FUSESG_PROFILE=latency`. Values are written as in `-o`; an empty one counts as
+        unset. `FUSESG_CONFIG`, a file, is for the command line, and not read here.
+
+        Nothing but this method and the command `fusesg` reads them: `Config()` is the
+        same everywhere.
+
+        Args:
+            environment: The variables.
+
+        Returns:
+            The settings, with defaults for what is not set.
+
+        Raises:
+            TypeError: A variable begins with `FUSESG_` and names no field.
+            ValueError: A value cannot be understood or is out of range.
+        """
+        return cls.load(environment=environment)
 
     @classmethod
     def from_options(cls, options: str) -> Self:
         r"""The settings that a mount(8)-style option string names.
 
         `"ro,allow_other,entry_timeout=60"`: every field of this class by its name,
-        a flag alone or with `=yes` or `=no`, and the usual words of mount(8): ro, rw,
-        suid, nosuid, dev, nodev, exec, noexec, atime, noatime, fsname=. A later option
-        wins over an earlier one. A comma inside a value is written `\,`. What mount(8)
-        keeps for itself (defaults, auto, nofail, _netdev, user, x-… and their like) is
-        accepted and ignored, so that a line of /etc/fstab can be passed on.
+        a flag alone or with `=yes` or `=no`, bytes with k, m or g; `profile=NAME`; and
+        the usual words of mount(8): ro, rw, suid, nosuid, dev, nodev, exec, noexec,
+        atime, noatime, fsname=. A later option wins over an earlier one. A comma inside
+        a value is written `\,`. What mount(8) keeps for itself (defaults, auto, nofail,
+        _netdev, user, x-… and their like) is accepted and ignored, so that a line of
+        /etc/fstab can be passed on.
 
         Args:
             options: Options separated by commas; may be empty.
@@ -327,71 +435,94 @@ class Config:
             TypeError: An option is unknown.
             ValueError: A value is missing, of the wrong kind or out of range.
         """
-        values: dict[str, Any] = {}
-        for option in re.split(r"(?<!\\),", options):
-            name, equals, text = option.strip().replace("\\,", ",").partition("=")
-            if not name or _IGNORED.fullmatch(name):
-                continue
-            if not equals and name in _MOUNT_WORDS:
-                values.update(_MOUNT_WORDS[name])
-                continue
-            name = {"fsname": "source"}.get(name, name)
-            values[name] = _parse(name, text if equals else None)
-        return cls(**values)
+        return cls.load(options=options)
+
+    @classmethod
+    def profile(cls, name: str, **keywords: object) -> Self:
+        """The settings of a profile: what serves one purpose best, as measured.
+
+        - "latency": many small requests, one after another, for content that seldom
+          changes except through the mount.
+        - "throughput": large files from beginning to end, many requests at a time.
+        - "strict": content that changes behind the mount's back; nothing is remembered.
+
+        Args:
+            name: Which of them.
+            **keywords: Fields of this class by name, which win over the profile's.
+
+        Returns:
+            The settings.
+
+        Raises:
+            TypeError: A keyword is unknown, or a value has the wrong type.
+            ValueError: There is no such profile, or a value is out of range.
+        """
+        return cls.load(profile=name, **keywords)  # type: ignore[arg-type] # no others
+
+    # The origins are no field: settings are equal wherever they come from.
+
+    @property
+    def _origins(self) -> Mapping[str, Origin]:
+        origins: Mapping[str, Origin] = self.__dict__.get("_origin_of", {})
+        return origins
+
+    def _with_origins(self, origins: Mapping[str, Origin]) -> Self:
+        object.__setattr__(self, "_origin_of", dict(origins))
+        return self
 
 
-_MOUNT_WORDS: dict[str, dict[str, bool]] = {
-    "ro": {"read_only": True},
-    "rw": {"read_only": False},
-    "nosuid": {"suid": False},
-    "nodev": {"dev": False},
-    "noexec": {"exec": False},
-    "atime": {"noatime": False},
-}
+def _keywords(options: Mapping[str, object]) -> dict[str, Origin]:
+    return {
+        name: sources.Origin("keyword", f"{name}={value!r}")
+        for name, value in options.items()
+    }
 
-# options by which mount(8) and systemd decide when and by whom something is mounted
-_IGNORED = re.compile(
-    r"defaults|auto|noauto|user|users|nouser|owner|group|nofail|_netdev|x-.*"
+
+_FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+
+SETTINGS: Mapping[str, Setting] = MappingProxyType(
+    {name: fields.setting_of(field) for name, field in _FIELDS.items()}
 )
+"""What each field may be, for all sources."""
 
 
-def _parse(name: str, text: str | None) -> object:
-    """The value that `text` means for field `name`; None as text is a bare flag."""
-    field = next(
-        (field for field in dataclasses.fields(Config) if field.name == name), None
-    )
-    if field is None:
-        raise TypeError(_unknown_option(name))
-    kind = str(field.type)
-    if kind == "bool":
-        words = {"yes": True, "true": True, "1": True, None: True}
-        words |= {"no": False, "false": False, "0": False}
-        if text not in words:
-            raise ValueError(f"option {name}={text}: expected yes or no")
-        return words[text]
-    if text is None:
-        raise ValueError(f"option {name} needs a value: {name}={field.default}")
-    if kind == "str":
-        return text
-    if text == "none" and "None" in kind:
-        return None
-    try:
-        return float(text) if "float" in kind else int(text)
-    except ValueError:
-        what = "a number" if "float" in kind else "an integer"
-        raise ValueError(f"option {name}={text}: expected {what}") from None
+_EXCLUDE_EACH_OTHER = [
+    (
+        "writeback_cache",
+        "kernel_passthrough",
+        "the kernel cannot both cache writes and pass them to the backing file",
+    ),
+    (
+        "writeback_cache",
+        "direct_io",
+        "writes past the page cache cannot be collected in it",
+    ),
+    (
+        "kernel_passthrough",
+        "direct_io",
+        "the kernel sends what is read and written directly to the file system",
+    ),
+]
 
 
-def _unknown_option(name: str) -> str:
-    if name == "threads":
-        return (
-            "unknown option 'threads': reader_threads sets how many threads read "
-            "requests from the kernel, max_python_threads how many may run Python "
-            "callbacks at the same time"
+def _check(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> None:
+    """Raises what is wrong with the values of all fields."""
+
+    def quote(name: str) -> str:
+        origin = origins.get(name)
+        return origin.quote if origin else f"{name}={values[name]!r}"
+
+    for name, setting in SETTINGS.items():
+        if problem := setting.problem(values[name]):
+            raise problem(f"{quote(name)}: {name} must be {setting.allowed}")
+    for one, other, reason in _EXCLUDE_EACH_OTHER:
+        if values[one] and values[other]:
+            raise ValueError(
+                f"{quote(one)} and {quote(other)} exclude each other: {reason}"
+            )
+    threshold, most = values["congestion_threshold"], values["max_background"]
+    if threshold is not None and threshold > most:
+        raise ValueError(
+            f"{quote('congestion_threshold')}: congestion_threshold must be at most "
+            f"max_background, which is {most}"
         )
-    known = [field.name for field in dataclasses.fields(Config)]
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    close = close or [each for each in known if name in each or each in name]
-    if close:
-        return f"unknown option {name!r}; did you mean {' or '.join(close)}?"
-    return f"unknown option {name!r}; options are {', '.join(known)}"

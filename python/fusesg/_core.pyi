@@ -517,6 +517,8 @@ class Lock:
 class Opened:
     """A handle and how the kernel shall treat the open file or directory.
 
+    What is None is as the mount's `Config` says.
+
     Args:
         handle: Any object; comes back with every operation on the open file.
         direct_io: Bypass the page cache: every read and write comes to the file system,
@@ -532,33 +534,33 @@ class Opened:
         cls,
         handle: object,
         *,
-        direct_io: bool = False,
-        keep_cache: bool = False,
-        no_flush: bool = False,
-        parallel_direct_writes: bool = False,
+        direct_io: bool | None = None,
+        keep_cache: bool | None = None,
+        no_flush: bool | None = None,
+        parallel_direct_writes: bool | None = None,
         nonseekable: bool = False,
-        cache_directory: bool = False,
+        cache_directory: bool | None = None,
     ) -> Self: ...
     @property
     def handle(self) -> Any:  # noqa: ANN401
         """The handle."""
     @property
-    def direct_io(self) -> bool:
+    def direct_io(self) -> bool | None:
         """Bypass the page cache."""
     @property
-    def keep_cache(self) -> bool:
+    def keep_cache(self) -> bool | None:
         """Keep what the page cache has."""
     @property
-    def no_flush(self) -> bool:
+    def no_flush(self) -> bool | None:
         """Do not send flush at close."""
     @property
-    def parallel_direct_writes(self) -> bool:
+    def parallel_direct_writes(self) -> bool | None:
         """Direct writes may come at the same time."""
     @property
     def nonseekable(self) -> bool:
         """The file has no positions."""
     @property
-    def cache_directory(self) -> bool:
+    def cache_directory(self) -> bool | None:
         """The kernel may keep the listing."""
 
 @final

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, TypeAlias
 
 import fusesg
+from fusesg._config_profiles import PROFILES
 from fusesg.cli._errors import CommandError
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ examples:
   fusesg mount tar.py:TarFilesystem /mnt --set path=backup.tar
                                             mount a class of your own
   fusesg umount /mnt
+  fusesg config                             all settings, and where each comes from
+  fusesg install-helper                     for mount(8) and /etc/fstab, as root
   fusesg doctor                             what this machine allows
   fusesg bench seeds                        what packing, splicing and moving bring
 
@@ -54,13 +57,56 @@ examples:
   fusesg mount examples/tar.py:TarFilesystem /mnt --set path=backup.tar
   fusesg mount mypackage.storage:Bucket /mnt --set bucket=photos --set retries=3
   fusesg mount hello.py:Hello /mnt --foreground --trace
+  fusesg mount --profile throughput --config fusesg.toml /srv/data /mnt
+  fusesg mount --profile latency --show-config /srv/data /mnt
 
 options of -o, as in /etc/fstab, separated by commas:
   ro, allow_other, suid, dev, noexec, noatime, fsname=NAME, subtype=NAME,
   entry_timeout=SECONDS, attribute_timeout=SECONDS, reader_threads=N, kernel_passthrough
-  and every other field of fusesg.Config: python -c 'import fusesg; help(fusesg.Config)'
+  and every other setting: `fusesg config` lists them, `fusesg config NAME` explains one
+  profile=NAME, config=FILE, log_file=FILE, set.KEY=VALUE: as --profile, --config,
+  --log-file and --set, for lines of /etc/fstab
 of memory: only, as of tmpfs:
   size=BYTES, inodes=N (both may end in k, m, g or t), uid=N, gid=N, mode=OCTAL
+
+A setting counts in this order: the command line, variables like FUSESG_ENTRY_TIMEOUT,
+the file (--config, or the variable FUSESG_CONFIG), the profile, the default.
+"""
+
+_CONFIG = """\
+A setting that is named in more than one place counts in this order: the command line;
+variables like FUSESG_ENTRY_TIMEOUT; the file, a TOML file with a table [fusesg]
+(--config, or the variable FUSESG_CONFIG); the profile (--profile, FUSESG_PROFILE,
+profile = in the file); the default.
+
+examples:
+  fusesg config                            all settings, and where each comes from
+  fusesg config --profile latency -o ro    what a mount with these options would have
+  fusesg config entry_timeout max_write    what settings mean
+  fusesg config --json > settings.json
+"""
+
+_INSTALL_HELPER = """\
+Puts /sbin/mount.fuse.fusesg in place, by which mount(8) calls this very installation of
+fusesg, and /sbin/mount.fusesg, a link to it. After that:
+
+  mount -t fuse.fusesg /srv/data /mnt -o ro,profile=throughput
+  mount -t fuse.fusesg memory: /mnt -o size=1g
+  umount /mnt
+
+and lines of /etc/fstab:
+
+  /srv/data            /mnt/data  fuse.fusesg  ro,allow_other,_netdev          0  0
+  /srv/backup.tar      /mnt/old   fuse.fusesg  noauto,x-systemd.automount      0  0
+  mypackage.s3:Bucket  /mnt/s3    fuse.fusesg  set.name=photos,allow_other,nofail  0  0
+
+A relative SOURCE is sought where mount(8) is run; the module of a class where this
+installation finds its modules, but not in the working directory.
+
+examples:
+  fusesg install-helper
+  fusesg install-helper --uninstall
+  fusesg install-helper --prefix build/root      for packagers: below another root
 """
 
 _UMOUNT = """\
@@ -146,6 +192,14 @@ def _run(options: argparse.Namespace) -> int:
             from fusesg.cli import _mount
 
             return _mount.run(options)
+        case "config":
+            from fusesg.cli import _configuration
+
+            return _configuration.run(options)
+        case "install-helper":
+            from fusesg.cli import _install_helper
+
+            return _install_helper.run(options)
         case "umount":
             from fusesg.cli import _umount
 
@@ -193,14 +247,7 @@ def _parser() -> argparse.ArgumentParser:
     mount.add_argument(
         "mountpoint", metavar="MOUNTPOINT", help="existing directory (or file)"
     )
-    mount.add_argument(
-        "-o",
-        dest="options",
-        metavar="OPT[,OPT...]",
-        action="append",
-        default=[],
-        help="mount options, see below; may be repeated",
-    )
+    _add_settings(mount)
     mount.add_argument(
         "--set",
         dest="settings",
@@ -220,6 +267,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="append the log to FILE; in the background it goes nowhere otherwise",
     )
+    mount.add_argument(
+        "--show-config",
+        action="store_true",
+        help="show all settings and where each comes from, and do not mount",
+    )
+
+    config = command("config", "show settings, and where each comes from", _CONFIG)
+    config.add_argument(
+        "fields", metavar="NAME", nargs="*", help="explain this setting instead"
+    )
+    _add_settings(config)
+    config.add_argument("--json", action="store_true", help="JSON rather than a table")
 
     umount = command("umount", "unmount a mount of fusesg", _UMOUNT)
     umount.add_argument("mountpoint", metavar="MOUNTPOINT")
@@ -229,6 +288,14 @@ def _parser() -> argparse.ArgumentParser:
     umount.add_argument(
         "--force", action="store_true", help="also if it is no mount of fusesg"
     )
+
+    helper = command(
+        "install-helper", "let mount(8) and /etc/fstab use fusesg", _INSTALL_HELPER
+    )
+    helper.add_argument(
+        "--prefix", metavar="DIR", default="/", help="below this directory; default: /"
+    )
+    helper.add_argument("--uninstall", action="store_true", help="take it away instead")
 
     demo = command("demo", "see it work, compared and measured", _DEMO)
     demo.add_argument("--quick", action="store_true", help="less of everything")
@@ -254,3 +321,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     seeds.add_argument("--quick", action="store_true", help="a trial, no measurement")
     return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """The options that make the settings of a mount."""
+    parser.add_argument(
+        "-o",
+        dest="options",
+        metavar="OPT[,OPT...]",
+        action="append",
+        default=[],
+        help="mount options, see below; may be repeated",
+    )
+    parser.add_argument("--config", metavar="FILE", help="a TOML file of settings")
+    parser.add_argument(
+        "--profile", metavar="NAME", help=f"one of {', '.join(PROFILES)}"
+    )

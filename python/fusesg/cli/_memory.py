@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import fusesg
-from fusesg.cli._errors import CommandError
+from fusesg.cli._errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,16 +26,25 @@ def load(options: Sequence[str]) -> fusesg.Memory:
         An empty file system.
 
     Raises:
-        CommandError: A value is missing or cannot be understood.
+        UsageError: A value is missing or cannot be understood.
+    """
+    try:
+        return fusesg.Memory(**read(options))
+    except ValueError as error:
+        raise UsageError(f"-o: {error}") from None
+
+
+def read(options: Sequence[str]) -> dict[str, int]:
+    """The arguments of `fusesg.Memory` that the options mean.
+
+    Raises:
+        UsageError: A value is missing or cannot be understood.
     """
     values: dict[str, int] = {}
     for option in options:
         name, _, text = option.partition("=")
         values[name] = _READERS[name](option, text)
-    try:
-        return fusesg.Memory(**values)
-    except ValueError as error:
-        raise CommandError(f"-o: {error}") from None
+    return values
 
 
 def split(options: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -55,7 +64,7 @@ def split(options: Sequence[str]) -> tuple[list[str], list[str]]:
 def _amount(option: str, text: str) -> int:
     found = re.fullmatch(r"(\d+)([kmgt]?)", text.lower())
     if not found:
-        raise CommandError(
+        raise UsageError(
             f"-o {option}: expected a number, which may end in k, m, g or t"
         )
     return int(found[1]) * _UNITS[found[2]]
@@ -63,7 +72,7 @@ def _amount(option: str, text: str) -> int:
 
 def _id(option: str, text: str) -> int:
     if not text.isdecimal():
-        raise CommandError(f"-o {option}: expected the number of a user or group")
+        raise UsageError(f"-o {option}: expected the number of a user or group")
     return int(text)
 
 
@@ -71,7 +80,7 @@ def _mode(option: str, text: str) -> int:
     try:
         return int(text, 8)
     except ValueError:
-        raise CommandError(f"-o {option}: expected octal digits as in 755") from None
+        raise UsageError(f"-o {option}: expected octal digits as in 755") from None
 
 
 _READERS: dict[str, Callable[[str, str], int]] = {

@@ -9,7 +9,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 import fusesg
-from fusesg.cli import _background, _memory, _source
+from fusesg.cli import _background, _configuration, _memory, _notify, _source
 from fusesg.cli._errors import CommandError
 
 if TYPE_CHECKING:
@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace) -> int:
     """Mounts and serves, in the background or in the foreground."""
+    _configuration.take_own(options)
     own: list[str] = []
     if options.source == _memory.SOURCE:
         own, options.options = _memory.split(options.options)
+        _memory.read(own)  # what is wrong is told at once, not by the server
     config = _config(options)
-    log = _open_log(options)
-    _configure_logging(options)
+    if options.show_config:
+        _configuration.show(config)
+        return 0
+    log = _open_log(options, config)
+    _configure_logging(config)
 
     def serve(on_ready: Callable[[], None]) -> None:
         filesystem = _source.load(options.source, options.settings, own)
@@ -37,28 +42,27 @@ def run(options: argparse.Namespace) -> int:
     if log is not None:
         os.dup2(log, sys.stderr.fileno())
     try:
-        serve(lambda: None)
+        serve(lambda: _notify.ready(f"{options.source} is at {options.mountpoint}"))
     except Exception as error:  # noqa: BLE001 - told, and ends the command
         raise CommandError(_explain(error)) from None
+    finally:
+        _notify.stopping()
     return 0
 
 
 def _config(options: argparse.Namespace) -> fusesg.Config:
-    try:
-        config = fusesg.Config.from_options(",".join(options.options))
-    except (TypeError, ValueError) as error:
-        raise CommandError(f"-o: {error}") from None
-    if config.source == fusesg.Config().source:
-        # what `df` and `findmnt` show as the device
-        is_path = os.path.exists(options.source)
-        source = os.path.abspath(options.source) if is_path else options.source
-        config = config.replace(source=source)
-    return config.replace(trace=config.trace or options.trace)
+    config = _configuration.load(options)
+    if config.origins()["source"] != "default":
+        return config
+    # what `df` and `findmnt` show as the device
+    is_path = os.path.exists(options.source)
+    source = os.path.abspath(options.source) if is_path else options.source
+    return config.replace(source=source)
 
 
-def _open_log(options: argparse.Namespace) -> int | None:
+def _open_log(options: argparse.Namespace, config: fusesg.Config) -> int | None:
     if options.log_file is None:
-        if options.trace and not options.foreground:
+        if config.trace and not options.foreground:
             raise CommandError(
                 "--trace in the background needs --log-file, else nobody sees it"
             )
@@ -70,10 +74,10 @@ def _open_log(options: argparse.Namespace) -> int | None:
         raise CommandError(f"--log-file {options.log_file}: {error.strerror}") from None
 
 
-def _configure_logging(options: argparse.Namespace) -> None:
+def _configure_logging(config: fusesg.Config) -> None:
     # to stderr, which is the terminal until the mount is ready, and then the log file
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    level = logging.DEBUG if options.trace else logging.INFO
+    level = logging.DEBUG if config.trace else logging.INFO
     logging.getLogger("fusesg").setLevel(level)
 
 

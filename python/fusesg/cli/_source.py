@@ -96,8 +96,10 @@ def _split_setting(setting: str) -> tuple[str, str]:
 def _import(name: str) -> ModuleType:
     """A module by its file or by its name."""
     if not name.endswith(".py"):
-        # as `python -m` does: what lies in the working directory can be imported
-        sys.path.insert(0, os.getcwd())
+        # as `python -m` does: what lies in the working directory can be imported,
+        # unless the interpreter was told not to (-P, as it is run by mount(8))
+        if not sys.flags.safe_path:
+            sys.path.insert(0, os.getcwd())
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:

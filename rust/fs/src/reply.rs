@@ -83,6 +83,9 @@ pub struct Opened {
     pub handle: Handle,
     /// How the kernel shall treat it.
     pub flags: OpenedFlags,
+    /// The flags that the file system has decided on, set or not; for the others the
+    /// mount's defaults hold, too.
+    pub decided: OpenedFlags,
     /// A regular file that the kernel may read and write by itself (kernel passthrough).
     /// An offer: the transport drops it where the kernel would refuse.
     pub passthrough: Option<Arc<Backing>>,

@@ -3,6 +3,21 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fusesg_fs::OpenedFlags;
+
+/// When a listing carries the attributes of what it lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Readdirplus {
+    /// When the kernel expects them to be asked for: at the beginning of a directory, and
+    /// while its names are looked up.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
 /// Settings of one mount. Python's `Config` documents each; the defaults are the same.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "they are independent mount options")]
@@ -47,7 +62,7 @@ pub struct MountConfig {
     /// again by whoever wants it next. That costs far more than the copies that are saved, so
     /// it is only for files that are read once, and through this mount.
     pub splice_move: bool,
-    /// Readahead in bytes; the kernel's offer is the upper limit.
+    /// Readahead in bytes; more than the kernel's offer needs the right to write to sysfs.
     pub max_readahead: Option<u32>,
     /// Requests the kernel may have in flight in the background.
     pub max_background: u16,
@@ -60,6 +75,26 @@ pub struct MountConfig {
     pub writeback_cache: bool,
     /// Let the kernel read and write backing files itself, where the file system offers them.
     pub kernel_passthrough: bool,
+    /// Open files are read and written past the page cache.
+    pub direct_io: bool,
+    /// What the page cache has of a file is kept when it is opened again.
+    pub keep_cache: bool,
+    /// Closing a file sends no FLUSH.
+    pub no_flush: bool,
+    /// Direct writes within a file may come at the same time.
+    pub parallel_direct_writes: bool,
+    /// The kernel keeps listings until the directory's mtime changes.
+    pub cache_directories: bool,
+    /// The kernel keeps the targets of symbolic links.
+    pub cache_symlinks: bool,
+    /// When listings carry attributes, where the file system has them.
+    pub readdirplus: Readdirplus,
+    /// What directories are said to be best read by (`st_blksize`), which is how much the C
+    /// library asks for, and so the size of a READDIR.
+    pub directory_buffer: u32,
+    /// The CPUs that the serving threads, and the threads that they start, may run on;
+    /// `None`: as the process may.
+    pub cpu_affinity: Option<Vec<usize>>,
     /// Answer ETIMEDOUT to a request older than this.
     pub request_timeout: Option<Duration>,
     /// Warn of a request older than this.
@@ -99,10 +134,36 @@ impl MountConfig {
             max_requests: 4096,
             writeback_cache: false,
             kernel_passthrough: false,
+            direct_io: false,
+            keep_cache: false,
+            no_flush: false,
+            parallel_direct_writes: false,
+            cache_directories: false,
+            cache_symlinks: false,
+            readdirplus: Readdirplus::Auto,
+            directory_buffer: 32 * 1024,
+            cpu_affinity: None,
             request_timeout: None,
             slow_request_warning: Some(Duration::from_secs(30)),
             unmount_grace: Duration::from_secs(1),
             trace: false,
         }
+    }
+
+    /// How files are treated whose `open` does not decide it.
+    pub(crate) fn file_defaults(&self) -> OpenedFlags {
+        let mut flags = OpenedFlags::empty();
+        flags.set(OpenedFlags::DIRECT_IO, self.direct_io);
+        flags.set(OpenedFlags::KEEP_CACHE, self.keep_cache);
+        flags.set(OpenedFlags::NO_FLUSH, self.no_flush);
+        flags.set(OpenedFlags::PARALLEL_DIRECT_WRITES, self.parallel_direct_writes);
+        flags
+    }
+
+    /// How directories are treated whose `opendir` does not decide it.
+    pub(crate) fn directory_defaults(&self) -> OpenedFlags {
+        // kept over the next opendir, or caching would only save a rewinddir
+        let cached = OpenedFlags::CACHE_DIRECTORY | OpenedFlags::KEEP_CACHE;
+        if self.cache_directories { cached } else { OpenedFlags::empty() }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fusesg_fs::{Context, Errno, Operation};
+use fusesg_fs::{Attributes, Context, Errno, FileType, OpenedFlags, Operation};
 use fusesg_sg::PagePool;
 
 use crate::MountConfig;
@@ -27,6 +27,11 @@ pub(crate) struct Connection {
     pub(crate) entry_timeout: Duration,
     pub(crate) attribute_timeout: Duration,
     pub(crate) negative_timeout: Duration,
+    /// How the kernel treats files and directories whose open does not decide it.
+    pub(crate) file_defaults: OpenedFlags,
+    pub(crate) directory_defaults: OpenedFlags,
+    /// What directories are said to be best read by.
+    pub(crate) directory_buffer: u32,
     pub(crate) in_flight: InFlight,
     pub(crate) admission: Admission,
     pub(crate) sweeper: Wakeup,
@@ -70,6 +75,9 @@ impl Connection {
             entry_timeout: config.entry_timeout,
             attribute_timeout: config.attribute_timeout,
             negative_timeout: config.negative_timeout,
+            file_defaults: config.file_defaults(),
+            directory_defaults: config.directory_defaults(),
+            directory_buffer: config.directory_buffer,
             in_flight: InFlight::new(),
             admission: Admission::new(config.max_requests),
             sweeper: Wakeup::default(),
@@ -80,6 +88,14 @@ impl Connection {
             notifications: Arc::new(NotificationQueue::default()),
             in_process,
             trace: config.trace,
+        }
+    }
+
+    /// What is shown as the preferred size of I/O.
+    pub(crate) fn block_size(&self, attributes: &Attributes) -> u32 {
+        match attributes.kind {
+            FileType::Directory => attributes.block_size.max(self.directory_buffer),
+            _ => attributes.block_size,
         }
     }
 

@@ -27,6 +27,7 @@
 //! | [`Notifier`]: invalidations | `notifier.rs` |
 //! | files that the kernel reads and writes by itself | `kernel_passthrough.rs` |
 //! | [`Mount`], [`MountConfig`] | `mount.rs`, `config.rs` |
+//! | on which CPUs it is served | `affinity.rs` |
 //! | mount(2), fusermount3, mountinfo, abort | `mounting/` |
 //! | after fork; after `kill -9` | `fork.rs`, `watcher.rs` |
 //! | what the fuzzers may call | `fuzzing.rs` |
@@ -38,6 +39,7 @@
 
 mod absent;
 mod admission;
+mod affinity;
 mod caller;
 mod client;
 mod condvar;
@@ -72,7 +74,7 @@ pub use client::{
     Client, ClientConfig, ClientEntry, ClientStatistics, Interrupted, MAX_SEGMENTS, PagesRead,
 };
 pub use condvar::Condvar;
-pub use config::MountConfig;
+pub use config::{MountConfig, Readdirplus};
 pub use data_path::{DataPathStatistics, Moved};
 pub use dispatch::{Delivery, Dispatch};
 pub use end::Waited;

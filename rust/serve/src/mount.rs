@@ -30,7 +30,7 @@ use crate::own_reply::OwnReply;
 use crate::served::Served;
 use crate::serving::Serving;
 use crate::watcher::Watcher;
-use crate::{Dispatch, MountConfig, Notifier, Statistics, absent, notifier, sweeper};
+use crate::{Dispatch, MountConfig, Notifier, Statistics, absent, affinity, notifier, sweeper};
 
 /// How long serving threads may take after the connection was aborted: nobody waits for
 /// their answers any more.
@@ -59,9 +59,17 @@ struct Inner {
 impl Mount {
     /// Mounts `dispatch` as `config` says and starts serving. Returns when the mount is usable.
     pub fn new(dispatch: Arc<dyn Dispatch>, mut config: MountConfig) -> Result<Self, MountError> {
-        let properties = dispatch.properties();
+        let mut properties = dispatch.properties();
+        // where OPEN is not sent, no file can be opened for direct I/O
+        properties.keep_cache_without_open |= config.keep_cache;
+        properties.keep_cache_without_open &= !config.direct_io;
         config.read_only |= properties.read_only || absent::cannot_be_modified(&properties);
         config.reader_threads = config.reader_threads.max(2);
+        if let Some(cpus) = &config.cpu_affinity {
+            affinity::check(cpus).map_err(|error| {
+                MountError::new(format!("cpu_affinity: {error}"), Some(libc::EINVAL))
+            })?;
+        }
         let Mounted { device, point, info } = mounting::mount(&config)?;
         let id = info.id;
         // whatever fails from here on takes the mount away again
@@ -81,6 +89,9 @@ impl Mount {
         // who may enter is for the kernel to say
         let session = Session::from_fd(transport, device, SessionACL::All, session_config)
             .map_err(|error| failed("the kernel and the server did not agree", &error))?;
+        if let Some(bytes) = config.max_readahead {
+            raise_readahead(id, bytes);
+        }
         dispatch.init().map_err(|errno| {
             MountError::new(format!("the file system's init failed: {errno}"), Some(errno.number()))
         })?;
@@ -279,6 +290,11 @@ impl ServingMount {
         let sender = notifier::spawn(&connection.notifications, session.notifier())
             .inspect_err(|_| connection.sweeper.stop())?;
         let session_thread = move || {
+            if let Some(cpus) = &self.inner.config.cpu_affinity
+                && let Err(error) = affinity::restrict(cpus)
+            {
+                log::warn!("the serving threads run on any CPU: {error}");
+            }
             let outcome = session.run();
             self.inner.connection.admission.close();
             self.inner.connection.sweeper.stop();
@@ -326,6 +342,13 @@ impl ServingMount {
             watcher.dismiss();
         }
         inner.ended.come();
+    }
+}
+
+/// Lets the kernel read further ahead than it offers, where this process may say so.
+fn raise_readahead(id: MountId, bytes: u32) {
+    if let Err(error) = mounting::raise_readahead(id, bytes) {
+        log::info!("max_readahead={bytes}: the kernel reads as far ahead as it offers: {error}");
     }
 }
 

@@ -72,6 +72,36 @@ pub(crate) fn thread_id() -> u32 {
     u32::try_from(thread).unwrap_or(0)
 }
 
+/// Lets the calling thread run on these CPUs only.
+pub(crate) fn set_affinity(cpus: &[usize]) -> io::Result<()> {
+    let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
+    // SAFETY: all-zero is the empty set.
+    let set = unsafe { set.assume_init_mut() };
+    for &cpu in cpus {
+        if cpu >= MOST_CPUS {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        // SAFETY: the number is below the size of the set.
+        unsafe { libc::CPU_SET(cpu, set) };
+    }
+    // SAFETY: 0 is the calling thread, and the set has the size that is given.
+    check(unsafe { libc::sched_setaffinity(0, size_of_val(set), &raw const *set) }).map(drop)
+}
+
+/// The CPUs that the calling thread may run on.
+pub(crate) fn affinity() -> io::Result<Vec<usize>> {
+    let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
+    // SAFETY: all-zero is the empty set.
+    let set = unsafe { set.assume_init_mut() };
+    // SAFETY: 0 is the calling thread, and the set has the size that is given.
+    check(unsafe { libc::sched_getaffinity(0, size_of_val(set), &raw mut *set) })?;
+    // SAFETY: the numbers are below the size of the set.
+    Ok((0..MOST_CPUS).filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, set) }).collect())
+}
+
+/// CPUs that a set has room for.
+const MOST_CPUS: usize = libc::CPU_SETSIZE as usize;
+
 /// Effective user and group of the process.
 pub(crate) fn effective_user_and_group() -> (u32, u32) {
     // SAFETY: geteuid takes nothing and cannot fail.

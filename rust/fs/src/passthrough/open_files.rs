@@ -10,7 +10,7 @@ use fusesg_sg::Backing;
 use super::inodes::Node;
 use super::names::component;
 use super::{Passthrough, sys};
-use crate::{Context, Entry, Errno, FileType, Handle, Inode, Opened, OpenedFlags, Result};
+use crate::{Context, Entry, Errno, FileType, Handle, Inode, Opened, Result};
 
 /// An open file of the mount.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ impl Passthrough {
             backing: Arc::new(Backing::new(fd, writable, false)),
             append: flags & libc::O_APPEND != 0,
         })?;
-        Ok(Opened { handle, flags: OpenedFlags::empty(), passthrough })
+        Ok(Opened { handle, passthrough, ..Opened::default() })
     }
 
     /// The backing that the kernel may use for all opens of an inode, if any.

@@ -242,11 +242,17 @@ pub(super) fn opened<'py>(
 ) -> Result<Opened> {
     let core = call.core;
     let directory = kind == OperationKind::Opendir;
-    let (object, mut flags) = match result.cast::<PyOpened>() {
-        Ok(opened) => (opened.get().handle.bind(call.py).clone(), opened.get().flags),
-        Err(_) if core.keep_cache && !directory => (result.clone(), OpenedFlags::KEEP_CACHE),
-        Err(_) => (result.clone(), OpenedFlags::empty()),
+    let (object, mut flags, decided) = match result.cast::<PyOpened>() {
+        Ok(opened) => {
+            let opened = opened.get();
+            (opened.handle.bind(call.py).clone(), opened.flags, opened.decided)
+        }
+        Err(_) => (result.clone(), OpenedFlags::empty(), OpenedFlags::empty()),
     };
+    // what the class declares for all its files
+    if core.keep_cache && !directory && !decided.contains(OpenedFlags::KEEP_CACHE) {
+        flags |= OpenedFlags::KEEP_CACHE;
+    }
     // that of a file system the class only uses is an object like any other
     if let Ok(native) = object.cast::<PyNativeHandle>()
         && core.native.as_ref().is_some_and(|own| native.get().belongs_to(own.file_system()))
@@ -259,13 +265,13 @@ pub(super) fn opened<'py>(
         }
         // reads and writes that Python wants to see must not go past it
         let passthrough = native.get().passthrough.clone().filter(|_| core.offers_passthrough);
-        return Ok(Opened { handle: native.get().handle, flags, passthrough });
+        return Ok(Opened { handle: native.get().handle, flags, decided, passthrough });
     }
     if !directory && let Some(data) = data_handles::open_data(&object) {
         flags |= data.flags();
         let passthrough = data.kernel_backing(open_flags).filter(|_| core.offers_passthrough);
         let handle = core.handles.insert_data(object.unbind(), data);
-        return Ok(Opened { handle, flags, passthrough });
+        return Ok(Opened { handle, flags, decided, passthrough });
     }
     // without FLUSH, closing a file needs no Python: it cannot hang an ending interpreter
     if !directory && core.methods.get(OperationKind::Flush).is_none() {
@@ -278,5 +284,5 @@ pub(super) fn opened<'py>(
         core.handles.insert(Some(object.unbind()))
     };
     debug_assert!(handle == Handle(0) || handles::is_python(handle));
-    Ok(Opened { handle, flags, passthrough: None })
+    Ok(Opened { handle, flags, decided, passthrough: None })
 }

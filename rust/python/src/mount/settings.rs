@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fusesg_serve::MountConfig;
+use fusesg_serve::{MountConfig, Readdirplus};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -81,6 +81,18 @@ impl Settings {
             "max_requests" => config.max_requests = value.extract()?,
             "writeback_cache" => config.writeback_cache = value.extract()?,
             "kernel_passthrough" => config.kernel_passthrough = value.extract()?,
+            "direct_io" => config.direct_io = value.extract()?,
+            "keep_cache" => config.keep_cache = value.extract()?,
+            "no_flush" => config.no_flush = value.extract()?,
+            "parallel_direct_writes" => config.parallel_direct_writes = value.extract()?,
+            "cache_directories" => config.cache_directories = value.extract()?,
+            "cache_symlinks" => config.cache_symlinks = value.extract()?,
+            "readdirplus" => config.readdirplus = readdirplus(value)?,
+            "directory_buffer" => config.directory_buffer = value.extract()?,
+            "cpu_affinity" => {
+                let cpus: Option<std::collections::BTreeSet<usize>> = value.extract()?;
+                config.cpu_affinity = cpus.map(|cpus| cpus.into_iter().collect());
+            }
             "request_timeout" => config.request_timeout = optional_seconds(value)?,
             "slow_request_warning" => config.slow_request_warning = optional_seconds(value)?,
             "trace" => config.trace = value.extract()?,
@@ -90,6 +102,15 @@ impl Settings {
             _ => return Err(PyTypeError::new_err("there is no such setting")),
         }
         Ok(())
+    }
+}
+
+fn readdirplus(value: &Bound<'_, PyAny>) -> PyResult<Readdirplus> {
+    match value.extract::<&str>()? {
+        "auto" => Ok(Readdirplus::Auto),
+        "always" => Ok(Readdirplus::Always),
+        "never" => Ok(Readdirplus::Never),
+        _ => Err(PyValueError::new_err("auto, always or never")),
     }
 }
 

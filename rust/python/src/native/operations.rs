@@ -103,7 +103,11 @@ impl PyNative {
     ) -> PyResult<PyOpened> {
         let native: Arc<dyn FileSystem> = self.native(py)?;
         let handle = PyNativeHandle::owned(native, Inode(inode), directory, opened);
-        Ok(PyOpened { handle: Py::new(py, handle)?.into_any(), flags: opened.flags })
+        Ok(PyOpened {
+            handle: Py::new(py, handle)?.into_any(),
+            flags: opened.flags,
+            decided: opened.decided,
+        })
     }
 
     fn required_handle(&self, handle: &Bound<'_, PyAny>) -> PyResult<Handle> {

@@ -9,33 +9,40 @@ pub(crate) struct PyOpened {
     /// Any object, or a `NativeHandle`.
     pub(crate) handle: Py<PyAny>,
     pub(crate) flags: OpenedFlags,
+    /// Those that were said, either way; the mount decides about the others.
+    pub(crate) decided: OpenedFlags,
 }
 
 #[pymethods]
 impl PyOpened {
     #[new]
     #[pyo3(signature = (
-        handle, *, direct_io=false, keep_cache=false, no_flush=false,
-        parallel_direct_writes=false, nonseekable=false, cache_directory=false
+        handle, *, direct_io=None, keep_cache=None, no_flush=None,
+        parallel_direct_writes=None, nonseekable=false, cache_directory=None
     ))]
-    #[expect(clippy::fn_params_excessive_bools, reason = "each is a flag of the kernel's")]
     fn new(
         handle: Py<PyAny>,
-        direct_io: bool,
-        keep_cache: bool,
-        no_flush: bool,
-        parallel_direct_writes: bool,
+        direct_io: Option<bool>,
+        keep_cache: Option<bool>,
+        no_flush: Option<bool>,
+        parallel_direct_writes: Option<bool>,
         nonseekable: bool,
-        cache_directory: bool,
+        cache_directory: Option<bool>,
     ) -> Self {
         let mut flags = OpenedFlags::empty();
-        flags.set(OpenedFlags::DIRECT_IO, direct_io);
-        flags.set(OpenedFlags::KEEP_CACHE, keep_cache);
-        flags.set(OpenedFlags::NO_FLUSH, no_flush);
-        flags.set(OpenedFlags::PARALLEL_DIRECT_WRITES, parallel_direct_writes);
-        flags.set(OpenedFlags::NONSEEKABLE, nonseekable);
-        flags.set(OpenedFlags::CACHE_DIRECTORY, cache_directory);
-        Self { handle, flags }
+        let mut decided = OpenedFlags::empty();
+        for (flag, said) in [
+            (OpenedFlags::DIRECT_IO, direct_io),
+            (OpenedFlags::KEEP_CACHE, keep_cache),
+            (OpenedFlags::NO_FLUSH, no_flush),
+            (OpenedFlags::PARALLEL_DIRECT_WRITES, parallel_direct_writes),
+            (OpenedFlags::NONSEEKABLE, Some(nonseekable)),
+            (OpenedFlags::CACHE_DIRECTORY, cache_directory),
+        ] {
+            flags.set(flag, said == Some(true));
+            decided.set(flag, said.is_some());
+        }
+        Self { handle, flags, decided }
     }
 
     #[getter]
@@ -44,23 +51,23 @@ impl PyOpened {
     }
 
     #[getter]
-    fn direct_io(&self) -> bool {
-        self.flags.contains(OpenedFlags::DIRECT_IO)
+    fn direct_io(&self) -> Option<bool> {
+        self.said(OpenedFlags::DIRECT_IO)
     }
 
     #[getter]
-    fn keep_cache(&self) -> bool {
-        self.flags.contains(OpenedFlags::KEEP_CACHE)
+    fn keep_cache(&self) -> Option<bool> {
+        self.said(OpenedFlags::KEEP_CACHE)
     }
 
     #[getter]
-    fn no_flush(&self) -> bool {
-        self.flags.contains(OpenedFlags::NO_FLUSH)
+    fn no_flush(&self) -> Option<bool> {
+        self.said(OpenedFlags::NO_FLUSH)
     }
 
     #[getter]
-    fn parallel_direct_writes(&self) -> bool {
-        self.flags.contains(OpenedFlags::PARALLEL_DIRECT_WRITES)
+    fn parallel_direct_writes(&self) -> Option<bool> {
+        self.said(OpenedFlags::PARALLEL_DIRECT_WRITES)
     }
 
     #[getter]
@@ -69,14 +76,25 @@ impl PyOpened {
     }
 
     #[getter]
-    fn cache_directory(&self) -> bool {
-        self.flags.contains(OpenedFlags::CACHE_DIRECTORY)
+    fn cache_directory(&self) -> Option<bool> {
+        self.said(OpenedFlags::CACHE_DIRECTORY)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let mut arguments = vec![self.handle.bind(py).repr()?.to_string()];
-        let flags = self.flags.iter_names();
-        arguments.extend(flags.map(|(name, _)| format!("{}=True", name.to_lowercase())));
+        // nonseekable is always decided, and shown only where it is true
+        let shown = (self.decided - OpenedFlags::NONSEEKABLE) | self.flags;
+        arguments.extend(shown.iter_names().map(|(name, flag)| {
+            let value = if self.flags.contains(flag) { "True" } else { "False" };
+            format!("{}={value}", name.to_lowercase())
+        }));
         Ok(format!("Opened({})", arguments.join(", ")))
+    }
+}
+
+impl PyOpened {
+    /// What was said about a flag; `None`: nothing.
+    fn said(&self, flag: OpenedFlags) -> Option<bool> {
+        self.decided.contains(flag).then(|| self.flags.contains(flag))
     }
 }

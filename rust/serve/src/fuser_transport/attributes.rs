@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 use fuser::{FileAttr, INodeNo, TimeOrNow};
 use fusesg_fs::{Attributes, FileType, SetTime, Timestamp};
 
-pub(super) fn file_attr(attributes: &Attributes) -> FileAttr {
+use crate::connection::Connection;
+
+pub(super) fn file_attr(connection: &Connection, attributes: &Attributes) -> FileAttr {
     FileAttr {
         ino: INodeNo(attributes.inode.0),
         size: attributes.size,
@@ -20,7 +22,7 @@ pub(super) fn file_attr(attributes: &Attributes) -> FileAttr {
         uid: attributes.uid,
         gid: attributes.gid,
         rdev: attributes.rdev,
-        blksize: attributes.block_size,
+        blksize: connection.block_size(attributes),
         flags: 0,
     }
 }

@@ -10,7 +10,7 @@
 use fuser::{InitFlags, KernelConfig};
 use fusesg_fs::{OperationKind, Properties};
 
-use crate::MountConfig;
+use crate::{MountConfig, Readdirplus};
 
 /// What the conditions look at.
 struct Facts<'a> {
@@ -25,6 +25,10 @@ impl Facts<'_> {
 
     fn stops_asking(&self, kind: OperationKind) -> bool {
         self.properties.keep_cache_without_open && !self.implements(kind)
+    }
+
+    fn lists_attributes(&self) -> bool {
+        self.properties.readdirplus && self.config.readdirplus != Readdirplus::Never
     }
 
     fn passthrough(&self) -> bool {
@@ -61,14 +65,17 @@ const TABLE: &[(InitFlags, Condition)] = &[
     (InitFlags::FUSE_SPLICE_WRITE, ALWAYS),
     (InitFlags::FUSE_SPLICE_MOVE, ALWAYS),
     // listings carry attributes, and each such entry counts as a lookup
-    (InitFlags::FUSE_DO_READDIRPLUS, |f| f.properties.readdirplus),
-    (InitFlags::FUSE_READDIRPLUS_AUTO, |f| f.properties.readdirplus),
+    (InitFlags::FUSE_DO_READDIRPLUS, |f| f.lists_attributes()),
+    // the kernel chooses which do
+    (InitFlags::FUSE_READDIRPLUS_AUTO, |f| {
+        f.lists_attributes() && f.config.readdirplus == Readdirplus::Auto
+    }),
     // lookups and listings of one directory may come at the same time
     (InitFlags::FUSE_PARALLEL_DIROPS, |f| f.properties.parallel_directory_operations),
     // open truncates
     (InitFlags::FUSE_ATOMIC_O_TRUNC, |f| f.properties.atomic_o_trunc),
     // a link's target never changes
-    (InitFlags::FUSE_CACHE_SYMLINKS, |f| f.properties.cache_symlinks),
+    (InitFlags::FUSE_CACHE_SYMLINKS, |f| f.properties.cache_symlinks || f.config.cache_symlinks),
     // OPEN and OPENDIR are answered ENOSYS
     (InitFlags::FUSE_NO_OPEN_SUPPORT, |f| f.stops_asking(OperationKind::Open)),
     (InitFlags::FUSE_NO_OPENDIR_SUPPORT, |f| f.stops_asking(OperationKind::Opendir)),
@@ -128,7 +135,7 @@ fn set_sizes(kernel: &mut KernelConfig, config: &MountConfig) {
     if let Some(max_readahead) = config.max_readahead
         && let Err(nearest) = kernel.set_max_readahead(max_readahead)
     {
-        // the kernel's offer is the upper limit, as documented: nothing to warn of
+        // what is above the kernel's offer is set through sysfs, see `readahead.rs`
         let _ = kernel.set_max_readahead(nearest);
     }
     if let Err(nearest) = kernel.set_max_background(config.max_background) {

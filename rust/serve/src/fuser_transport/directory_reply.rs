@@ -65,7 +65,7 @@ impl PlusListing {
             entry.next_offset,
             entry.name,
             &entry_timeout,
-            &file_attr(&shown.attributes),
+            &file_attr(connection, &shown.attributes),
             Generation(shown.generation),
         );
         if full {
@@ -143,7 +143,7 @@ fn encode_entry(message: &mut Vec<u8>, connection: &Connection, entry: Option<&E
         attributes.uid,
         attributes.gid,
         attributes.rdev,
-        attributes.block_size,
+        connection.block_size(attributes),
         0,
     ];
     for word in words {

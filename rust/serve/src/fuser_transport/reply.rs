@@ -65,11 +65,12 @@ impl FuserReply {
             (Self::Entry(sender), Reply::Entry(entry)) => send_entry(sender, connection, &entry),
             (Self::Attr(sender), Reply::Attributes(reply)) => sender.attr(
                 &reply.timeout.unwrap_or(connection.attribute_timeout),
-                &file_attr(&reply.attributes),
+                &file_attr(connection, &reply.attributes),
             ),
             (Self::Data(sender), Reply::Target(target)) => sender.data(&target),
             (Self::Opendir(sender), Reply::Opened(opened)) => {
-                sender.opened(FileHandle(opened.handle.0), fopen_flags(opened.flags));
+                let flags = treatment(&opened, connection.directory_defaults);
+                sender.opened(FileHandle(opened.handle.0), fopen_flags(flags));
             }
             (Self::Write(sender), Reply::Written(bytes)) => sender.written(bytes),
             (Self::Statfs(sender), Reply::Statistics(s)) => sender.statfs(
@@ -173,21 +174,22 @@ fn send_entry(sender: ReplyEntry, connection: &Connection, entry: &Entry) {
     sender.entry_with_ttls(
         &attribute_timeout,
         &entry_timeout,
-        &file_attr(&entry.attributes),
+        &file_attr(connection, &entry.attributes),
         Generation(entry.generation),
     );
 }
 
 fn send_opened(sender: ReplyOpen, connection: &Connection, inode: Inode, opened: &Opened) -> bool {
     let handle = FileHandle(opened.handle.0);
+    let flags = treatment(opened, connection.file_defaults);
     let backing = connection
         .passthrough
         .opened(inode, opened.passthrough.as_deref(), |backing| sender.open_backing(backing));
     match backing {
         Ok(Some(backing)) => {
-            sender.opened_passthrough(handle, passthrough_flags(opened.flags), &backing);
+            sender.opened_passthrough(handle, passthrough_flags(flags), &backing);
         }
-        Ok(None) => sender.opened(handle, fopen_flags(opened.flags)),
+        Ok(None) => sender.opened(handle, fopen_flags(flags)),
         Err(errno) => {
             sender.error(FuserErrno::from_i32(errno.number()));
             return false;
@@ -203,10 +205,11 @@ fn send_created(
     opened: &Opened,
 ) -> bool {
     let handle = FileHandle(opened.handle.0);
+    let flags = treatment(opened, connection.file_defaults);
     let (attribute_timeout, entry_timeout) = timeouts(connection, entry);
     // fuser has one timeout for both: the shorter keeps either promise
     let timeout = attribute_timeout.min(entry_timeout);
-    let attributes = file_attr(&entry.attributes);
+    let attributes = file_attr(connection, &entry.attributes);
     let generation = Generation(entry.generation);
     let backing = connection.passthrough.opened(
         entry.attributes.inode,
@@ -219,11 +222,11 @@ fn send_created(
             &attributes,
             generation,
             handle,
-            passthrough_flags(opened.flags),
+            passthrough_flags(flags),
             &backing,
         ),
         Ok(None) => {
-            sender.created(&timeout, &attributes, generation, handle, fopen_flags(opened.flags));
+            sender.created(&timeout, &attributes, generation, handle, fopen_flags(flags));
         }
         Err(errno) => {
             sender.error(FuserErrno::from_i32(errno.number()));
@@ -231,6 +234,11 @@ fn send_created(
         }
     }
     true
+}
+
+/// What the file system decided, and the mount's defaults for the rest.
+fn treatment(opened: &Opened, defaults: OpenedFlags) -> OpenedFlags {
+    opened.flags | (defaults - opened.decided)
 }
 
 fn fopen_flags(flags: OpenedFlags) -> FopenFlags {

@@ -5,6 +5,7 @@ mod error;
 mod fusermount;
 mod kernel;
 mod mountinfo;
+mod readahead;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -15,6 +16,7 @@ pub use error::MountError;
 #[cfg(feature = "fuzzing")]
 pub(crate) use mountinfo::topmost_of;
 pub(crate) use mountinfo::{MountId, MountInfo, topmost};
+pub(crate) use readahead::raise as raise_readahead;
 
 use crate::{MountConfig, sys};
 
