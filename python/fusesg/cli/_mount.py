@@ -57,7 +57,7 @@ def _config(options: argparse.Namespace) -> fusesg.Config:
     # what `df` and `findmnt` show as the device
     is_path = os.path.exists(options.source)
     source = os.path.abspath(options.source) if is_path else options.source
-    return config.replace(source=source)
+    return config.replace(source=source.replace("\n", "?"))
 
 
 def _open_log(options: argparse.Namespace, config: fusesg.Config) -> int | None:
