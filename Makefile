@@ -35,9 +35,15 @@ loom: ## Try every order of threads in the models of the core
 	@scripts/loom.sh
 
 .PHONY: lint
-lint: build ## Check format, lints, types, stubs and the shape of the tree
+lint: build ## Check format, lints, types, stubs, the site and the shape of the tree
 	@scripts/environment.sh dev
+	@scripts/environment.sh docs
 	@scripts/lint.sh
+
+.PHONY: docs
+docs: build ## Build the documentation into target/site
+	@scripts/environment.sh docs
+	@scripts/docs.sh
 
 .PHONY: format
 format: ## Format the Rust and the Python code

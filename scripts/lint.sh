@@ -21,6 +21,7 @@ check 'ruff format' ruff format --check
 check 'mypy' mypy
 check 'stubtest' python -m mypy.stubtest fusesg._core \
     --allowlist scripts/stubtest-allowlist.txt --mypy-config-file pyproject.toml
+check 'docs' scripts/docs.sh
 check 'tree' python scripts/check_tree.py
 
 [[ ${#failed[@]} -eq 0 ]] || fail "failed: ${failed[*]}"
