@@ -43,6 +43,10 @@ SETTLE_SECONDS = 5.0
 
 CHILD_SECONDS = 30.0
 
+# Python 3.12 and later warn at each fork that there are threads
+IGNORED = "ignore:This process:DeprecationWarning"
+CHILD = (sys.executable, "-X", "faulthandler", "-W", IGNORED)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
@@ -353,7 +357,7 @@ def start_python(tmp_path: Path) -> Iterator[Callable[..., PythonChild]]:
         else:
             path = program
         child = PythonChild(
-            [sys.executable, "-X", "faulthandler", path, *map(str, arguments)],
+            [*CHILD, path, *map(str, arguments)],
             **{
                 "stdin": subprocess.DEVNULL,
                 "stdout": subprocess.PIPE,

@@ -28,6 +28,12 @@ libc = ctypes.PyDLL(None, use_errno=True)
 assert libc.open(os.fsencode(path("text")), os.O_RDONLY) == -1
 say(errno.errorcode[ctypes.get_errno()])
 """,
+    "posix_spawn": """
+try:
+    os.posix_spawn(path("text"), ["text"], {})
+except OSError as error:
+    say(errno.errorcode[error.errno])
+""",
 }
 
 

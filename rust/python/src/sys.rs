@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::process;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -42,6 +43,15 @@ pub(crate) fn is_main_thread() -> bool {
     // SAFETY: always succeeds and touches no memory.
     let thread = unsafe { libc::gettid() };
     u32::try_from(thread) == Ok(std::process::id())
+}
+
+/// Whether the process or thread `other` runs in this process's memory: a thread of ours, or
+/// a child of vfork() or posix_spawn() that has not begun its program yet.
+pub(crate) fn has_our_memory(other: u32) -> bool {
+    const KCMP_VM: libc::c_long = 1;
+    let (ours, other) = (libc::c_long::from(process::id()), libc::c_long::from(other));
+    // SAFETY: kcmp compares two processes in the kernel; the two indices are not used.
+    unsafe { libc::syscall(libc::SYS_kcmp, ours, other, KCMP_VM, 0, 0) == 0 }
 }
 
 /// `os.fsdecode`: bytes of a name as str, what is not text as lone surrogates.

@@ -13,6 +13,7 @@ use fusesg_fs::{Context, Errno};
 use fusesg_serve::Responder;
 use parking_lot::Mutex;
 
+use crate::sys;
 use crate::threads::watchdog;
 
 /// A request on its way to its callback.
@@ -40,9 +41,11 @@ impl MountId {
 }
 
 impl Request {
-    /// Whether a thread of this process asks.
+    /// Whether this process waits for the answer: a thread of it asks, or a child for whose
+    /// execve() the thread waits that made it, with the GIL if by `os.posix_spawn`.
     pub(crate) fn is_ours(&self) -> bool {
-        self.context.pid != 0 && is_thread_of_this_process(self.context.pid)
+        let asks = self.context.pid;
+        asks != 0 && (is_thread_of_this_process(asks) || sys::has_our_memory(asks))
     }
 
     /// Whether somebody waits for the answer.

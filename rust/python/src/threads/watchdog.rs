@@ -1,9 +1,9 @@
 //! Ends the deadlock of a thread that holds the GIL and waits for its own mount.
 //!
 //! Python code that touches a file of its own mount usually has released the GIL (every
-//! function of `os` does). A page fault in a mapped file has not, nor has dlopen: the
-//! thread then waits, with the GIL, for a callback that waits for the GIL, and cannot even
-//! be killed. This thread never needs the GIL. When the GIL has not been had for the
+//! function of `os` does). A page fault in a mapped file has not, nor have dlopen and
+//! posix_spawn: the thread then waits, with the GIL, for a callback that waits for the GIL,
+//! and cannot even be killed. This thread never needs the GIL. When the GIL has not been had for the
 //! mount's `watchdog_timeout`, it answers EIO to the requests that wait for it and come
 //! from this very process; if that does not help, it ends the connection.
 
@@ -158,7 +158,7 @@ fn look(wait: Duration) -> Duration {
             let what = request.fail(Errno::EIO);
             log::error!(
                 "{}: the GIL could not be had for {:.1} s, and this process itself waits for {what}; \
-                 answered EIO (a mapped file or a library on one's own mount deadlocks)",
+                 answered EIO (a mapped file, a library or a program to spawn on one's own mount deadlocks)",
                 watched.path,
                 wait.as_secs_f64(),
             );
