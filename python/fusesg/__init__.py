@@ -39,13 +39,9 @@ fusesg.serve(Hello(), "/mnt/hello")
   reads and writes of the file never come to Python.
 """
 
-import sys
+from fusesg import _requirements  # noqa: F401 - says what is wanting, if anything is
 
-# Said before the extension module is imported, whose own error would not say it.
-if sys.platform != "linux":
-    raise ImportError(
-        f"fusesg needs Linux and its FUSE kernel interface; this is {sys.platform}"
-    )
+# isort: split
 
 from fusesg import _lifecycle
 from fusesg._client import Client

@@ -85,10 +85,15 @@ mod _core {
     use crate::values::poll_waiter::PyPollWaiter;
     #[pymodule_export]
     use crate::values::set_attributes::{PyNow, PySetAttributes};
+    use pyo3::exceptions::PyImportError;
     use pyo3::prelude::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        if !crate::sys::is_main_interpreter(module.py()) {
+            // threads of our own could not enter it, and would wait for ever
+            return Err(PyImportError::new_err("fusesg works in the main interpreter only"));
+        }
         crate::log_queue::install();
         crate::fork::register(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;

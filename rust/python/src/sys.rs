@@ -54,6 +54,14 @@ pub(crate) fn has_our_memory(other: u32) -> bool {
     unsafe { libc::syscall(libc::SYS_kcmp, ours, other, KCMP_VM, 0, 0) == 0 }
 }
 
+/// Whether this is the interpreter that the process began with, not a sub-interpreter.
+pub(crate) fn is_main_interpreter(_py: Python<'_>) -> bool {
+    // SAFETY: the calling thread is attached to an interpreter, as `_py` proves.
+    let interpreter = unsafe { ffi::PyInterpreterState_Get() };
+    // SAFETY: that interpreter runs this very code.
+    unsafe { ffi::PyInterpreterState_GetID(interpreter) == 0 }
+}
+
 /// `os.fsdecode`: bytes of a name as str, what is not text as lone surrogates.
 pub(crate) fn decode_name<'py>(py: Python<'py>, name: &OsStr) -> PyResult<Bound<'py, PyString>> {
     let bytes = name.as_bytes();
