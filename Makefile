@@ -14,7 +14,7 @@ ARGS ?=
 help: ## Show this help
 	@echo 'fusesg: write a file system in Python; Rust moves the bytes'
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make test ARGS='-k readdir -x'     passes arguments to pytest"
 	@echo '  make PYTHON=/path/to/python3 …     chooses the interpreter for .venv'
@@ -57,6 +57,16 @@ build: ## Build the release wheel into dist/ and install it into .venv
 	@scripts/system-packages.sh build
 	@scripts/environment.sh build
 	@scripts/build.sh
+
+.PHONY: wheel
+wheel: ## Build the wheel and the sdist to publish into dist/, and check them
+	@scripts/system-packages.sh build
+	@scripts/environment.sh wheel
+	@scripts/wheel.sh
+
+.PHONY: test-wheel
+test-wheel: build ## Use the wheel in dist/ with each Python, and nothing else installed
+	@scripts/test-wheel.sh
 
 .PHONY: bench
 bench: build ## Run the benchmarks once, on the installed build

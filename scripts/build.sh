@@ -5,7 +5,7 @@
 source "$(dirname "$0")/common.sh"
 
 mapfile -d '' sources < <(
-    find Cargo.toml Cargo.lock pyproject.toml README.md LICENSE rust python examples -type f \
+    find Cargo.toml Cargo.lock pyproject.toml README.md LICENSE LICENSE-THIRD-PARTY rust python examples -type f \
         -not -name '*.pyc' -not -path 'python/fusesg/_core.*.so' -print0 | LC_ALL=C sort -z
 )
 key=$(hash_of "${sources[@]}")
