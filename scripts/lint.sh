@@ -21,8 +21,13 @@ check 'ruff format' ruff format --check
 check 'mypy' mypy
 check 'stubtest' python -m mypy.stubtest fusesg._core \
     --allowlist scripts/stubtest-allowlist.txt --mypy-config-file pyproject.toml
+check 'stubtest of the examples' python -m mypy.stubtest fusesg.examples \
+    --ignore-missing-stub --mypy-config-file pyproject.toml
+check 'verifytypes' basedpyright --verifytypes fusesg --ignoreexternal
+check 'docstrings' python scripts/check_docs.py
 check 'docs' scripts/docs.sh
 check 'tree' python scripts/check_tree.py
+check 'licences' python scripts/third_party.py --check
 
 [[ ${#failed[@]} -eq 0 ]] || fail "failed: ${failed[*]}"
 say 'All checks passed'

@@ -50,6 +50,23 @@ class Client:
     followed from there. File descriptors are the client's own: `os.read` knows them as
     little as the client knows those of `os`.
 
+    **Arguments** of methods are those of `os`, too. `path`, `src`, `dst`, `top` and
+    `name` are paths as str, bytes or path-like objects (of `symlink`, `src` is the text
+    of the link); `fd` is a descriptor of this client. `n`, `length`, `count`, `offset`,
+    `pos`, `offset_src` and `offset_dst` are bytes; `how` is `os.SEEK_SET` and its like.
+    `data` and `value` are buffers, `buffers` a sequence of them, writable for reads.
+    `mode` are permissions as in chmod(2), of which the umask is taken from what is
+    created; for `mknod` also the type, for `access` `os.R_OK` and its like, for
+    `fallocate` flags of linux/falloc.h. `flags` are those of the system call. `uid` and
+    `gid` are numbers, `device` is one of `os.makedev`; `times` are seconds, `ns` are
+    nanoseconds since the epoch, of the last access and modification. `attribute` is the
+    name of an extended attribute with its namespace. `follow_symlinks`: False means a
+    symbolic link itself; `exist_ok`: True allows that the directory exists.
+
+    **Errors** are OSError with the errno of the file system, or of the kernel's part
+    that is played here, as one of its subclasses: FileNotFoundError and so on. For a
+    descriptor that is not open that is EBADF.
+
     Requests are the kernel's, in kind and order, and answers are checked as on a mount.
     Other than the kernel, the client caches nothing: each call asks. `read`, `write`,
     `pread` and `pwrite` go through pages of the client's own, as through a page cache;

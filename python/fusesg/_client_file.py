@@ -50,8 +50,8 @@ class ClientFile(io.RawIOBase):
         self._client = client
         self._fd = client.open(path, flags, permissions)
         self._access = flags & os.O_ACCMODE
-        self.name = path
-        self.mode = mode if "b" in mode else mode[:1] + "b" + mode[1:]
+        self.name: StrPath = path
+        self.mode: str = mode if "b" in mode else mode[:1] + "b" + mode[1:]
         if flags & os.O_APPEND:
             client.lseek(self._fd, 0, os.SEEK_END)
 
@@ -75,7 +75,14 @@ class ClientFile(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Buffer, /) -> int:
-        """Reads into a buffer, straight from where the file system has the bytes."""
+        """Reads into a buffer, straight from where the file system has the bytes.
+
+        Args:
+            buffer: A writable buffer.
+
+        Returns:
+            How many bytes were read; 0 at the end of the file.
+        """
         self._check(self.readable(), "reading")
         return self._client.readv(self._fd, [buffer])
 
@@ -90,12 +97,28 @@ class ClientFile(io.RawIOBase):
         return b"".join(chunks)
 
     def write(self, data: Buffer, /) -> int:
-        """Writes; returns how many bytes were taken."""
+        """Writes.
+
+        Args:
+            data: A buffer.
+
+        Returns:
+            How many bytes were taken, from the first on.
+        """
         self._check(self.writable(), "writing")
         return self._client.write(self._fd, data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Moves the position."""
+        """Moves the position.
+
+        Args:
+            offset: How many bytes from there.
+            whence: From where: `os.SEEK_SET` the start, `os.SEEK_CUR` the position,
+                `os.SEEK_END` the end; or `os.SEEK_DATA` and `os.SEEK_HOLE`.
+
+        Returns:
+            The new position in bytes.
+        """
         self._check_open()
         return self._client.lseek(self._fd, offset, whence)
 
@@ -104,7 +127,14 @@ class ClientFile(io.RawIOBase):
         return self.seek(0, os.SEEK_CUR)
 
     def truncate(self, size: int | None = None, /) -> int:
-        """Sets the length, to the position if none is given."""
+        """Sets the length.
+
+        Args:
+            size: The length in bytes; None is the position.
+
+        Returns:
+            The new length.
+        """
         self._check(self.writable(), "writing")
         length = self.tell() if size is None else size
         self._client.ftruncate(self._fd, length)

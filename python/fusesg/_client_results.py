@@ -83,8 +83,8 @@ class ClientDirEntry:
         self._inode = inode
         self._kind = kind
         self._listed = attributes
-        self.name = name
-        self.path = os.path.join(directory, name)
+        self.name: str = name
+        self.path: str = os.path.join(directory, name)
 
     def inode(self) -> int:
         """The inode number."""

@@ -24,6 +24,8 @@ _StrOrBytesPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 _Handle: TypeAlias = Any
 # A SegmentList; a method that overrides may return all that `Answer` is.
 _Answer: TypeAlias = Any
+# Any Buffer; a method that overrides is given a memoryview by write, else bytes.
+_Bytes: TypeAlias = Any
 
 __version__: Final[str]
 
@@ -127,7 +129,8 @@ class Attributes:
         blksize: Preferred I/O size in bytes, 4096 by default.
         atime_ns: Last access, nanoseconds since the epoch; `mtime_ns` by default.
         mtime_ns: Last change of the content, nanoseconds since the epoch; 0 by default.
-        ctime_ns: Last change of the attributes; `mtime_ns` by default.
+        ctime_ns: Last change of the attributes, nanoseconds since the epoch; `mtime_ns`
+            by default.
 
     Raises:
         ValueError: A number is out of range, or `mode` has no type bits.
@@ -186,9 +189,9 @@ class Attributes:
             rdev: Device number.
             blocks: Blocks of 512 bytes.
             blksize: Preferred I/O size in bytes.
-            atime_ns: Last access.
-            mtime_ns: Last change of the content.
-            ctime_ns: Last change of the attributes.
+            atime_ns: Last access, nanoseconds since the epoch.
+            mtime_ns: Last change of the content, nanoseconds since the epoch.
+            ctime_ns: Last change of the attributes, nanoseconds since the epoch.
         """
     def __replace__(self, **changes: SupportsIndex) -> Attributes: ...
     @property
@@ -940,7 +943,8 @@ class Tree(NativeFilesystem):
             mode: Permissions, 0o644 by default; the type bits of `os.stat` are allowed.
             uid: Owner; the tree's by default.
             gid: Group; the tree's by default.
-            mtime_ns: Last change of the content; the tree's by default.
+            mtime_ns: Last change of the content, nanoseconds since the epoch; the
+                tree's by default.
             atime_ns: Last access; as `mtime_ns` by default.
             ctime_ns: Last change of the attributes; as `mtime_ns` by default.
             xattrs: Extended attributes by name.
@@ -968,8 +972,24 @@ class Tree(NativeFilesystem):
     ) -> int:
         """Adds a directory, or says what one is like that was made on the way.
 
-        Arguments, result and errors are those of `add_file`; `mode` is 0o755 by
-        default.
+        Args:
+            path: Where it is.
+            mode: Permissions, 0o755 by default.
+            uid: Owner; the tree's by default.
+            gid: Group; the tree's by default.
+            mtime_ns: Last change, nanoseconds since the epoch; the tree's by default.
+            atime_ns: Last access; as `mtime_ns` by default.
+            ctime_ns: Last change of the attributes; as `mtime_ns` by default.
+            xattrs: Extended attributes by name.
+
+        Returns:
+            Its inode number.
+
+        Raises:
+            FileExistsError: That was added before.
+            NotADirectoryError: A part of the path is a file.
+            ValueError: No directory can have this path.
+            RuntimeError: The tree is finished.
         """
     def add_symlink(
         self,
@@ -986,8 +1006,22 @@ class Tree(NativeFilesystem):
     ) -> int:
         """Adds a symbolic link.
 
-        `target` is where it leads, and need not exist. The other arguments, result and
-        errors are those of `add_file`; `mode` is 0o777 by default.
+        Args:
+            path: Where it is.
+            target: Where it leads; need not exist.
+            mode: Permissions, 0o777 by default.
+            uid: Owner; the tree's by default.
+            gid: Group; the tree's by default.
+            mtime_ns: Last change, nanoseconds since the epoch; the tree's by default.
+            atime_ns: Last access; as `mtime_ns` by default.
+            ctime_ns: Last change of the attributes; as `mtime_ns` by default.
+            xattrs: Extended attributes by name.
+
+        Returns:
+            Its inode number.
+
+        Raises:
+            OSError: As for `add_file`; ValueError and RuntimeError likewise.
         """
     def add_link(self, path: _StrOrBytesPath, target: _StrOrBytesPath) -> int:
         """Adds another name for a file or symbolic link (a hard link).
@@ -1066,7 +1100,7 @@ class NativeFilesystem:
         self, inode: int, handle: _Handle, offset: int, size: int, ctx: Context
     ) -> _Answer: ...
     def write(
-        self, inode: int, handle: _Handle, offset: int, data: Buffer, ctx: Context
+        self, inode: int, handle: _Handle, offset: int, data: _Bytes, ctx: Context
     ) -> int: ...
     def flush(self, inode: int, handle: _Handle, ctx: Context) -> None: ...
     def release(self, inode: int, handle: _Handle, ctx: Context) -> None: ...
@@ -1084,7 +1118,7 @@ class NativeFilesystem:
     def statfs(self, inode: int, ctx: Context) -> FilesystemStatistics: ...
     def getxattr(self, inode: int, name: str, ctx: Context) -> bytes: ...
     def setxattr(
-        self, inode: int, name: str, value: Buffer, flags: int, ctx: Context
+        self, inode: int, name: str, value: _Bytes, flags: int, ctx: Context
     ) -> None: ...
     def listxattr(self, inode: int, ctx: Context) -> Iterable[str]: ...
     def removexattr(self, inode: int, name: str, ctx: Context) -> None: ...
@@ -1117,7 +1151,7 @@ class NativeFilesystem:
         inode: int,
         handle: _Handle,
         command: int,
-        data: Buffer,
+        data: _Bytes,
         out_size: int,
         ctx: Context,
     ) -> tuple[int, bytes]: ...

@@ -72,7 +72,11 @@ class FuseLog(logging.Handler):
         self._changed = threading.Condition()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keeps a record."""
+        """Keeps a record.
+
+        Args:
+            record: What was logged.
+        """
         with self._changed:
             self._messages.append(record.getMessage())
             self._changed.notify_all()

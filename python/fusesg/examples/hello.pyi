@@ -1,0 +1,4 @@
+from fusesg import Filesystem
+
+class Hello(Filesystem):
+    """A directory with one file."""
