@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from sphinx.util.docutils import SphinxDirective
 
-import fusesg
+from fusesg._config import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +19,9 @@ def rows() -> Iterator[str]:
     """The table as Markdown."""
     yield "| setting | default | may be |"
     yield "|---|---|---|"
-    for field in dataclasses.fields(fusesg.Config):
-        allowed = field.metadata["allowed"].text.replace("|", r"\|")
-        yield f"| `Config.{field.name}` | `{field.default!r}` | {allowed} |"
+    for name, setting in SETTINGS.items():
+        allowed = setting.allowed.replace("|", r"\|")
+        yield f"| `Config.{name}` | `{setting.default!r}` | {allowed} |"
 
 
 class SettingsTable(SphinxDirective):
