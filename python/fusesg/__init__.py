@@ -27,9 +27,10 @@ class Hello(fusesg.Filesystem):
 fusesg.serve(Hello(), "/mnt/hello")
 ```
 
-- `Filesystem` says which methods there are; `Passthrough` shows a directory, `Memory`
-  keeps files in memory and `Tree` shows what an index says: their methods can be
-  overridden one by one. `fusesg.archive` shows archives.
+- `Filesystem` says which methods there are, and `PathFilesystem` those that have paths
+  in place of inode numbers; `Passthrough` shows a directory, `Memory` keeps files in
+  memory and `Tree` shows what an index says: their methods can be overridden one by
+  one. `fusesg.archive` shows archives.
 - `Client` uses a file system without mounting it, for tests and where there can be no
   mount; `fusesg.testing` has fixtures for pytest.
 - `mount` serves in the background, `serve` in the foreground; `Config` is for both.
@@ -79,6 +80,7 @@ from fusesg._filesystem import Filesystem
 from fusesg._memory import Memory
 from fusesg._mount import Mount, mount, serve
 from fusesg._passthrough import Passthrough
+from fusesg._path_filesystem import PathFilesystem
 from fusesg._tree import Tree
 
 __all__ = [
@@ -109,6 +111,7 @@ __all__ = [
     "NativeHandle",
     "Opened",
     "Passthrough",
+    "PathFilesystem",
     "Pipe",
     "PollWaiter",
     "SegmentHandle",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from fusesg._filesystem import Filesystem
+    from fusesg._path_filesystem import PathFilesystem
 
     StrPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -78,8 +79,8 @@ class Client:
     fail: the client belongs to the parent.
 
     Args:
-        filesystem: What to use: a `Filesystem`, a `Passthrough`, or any object with the
-            methods of one.
+        filesystem: What to use: a `Filesystem`, a `PathFilesystem`, a `Passthrough`, or
+            any object with the methods of a `Filesystem`.
         page_size: Bytes of a page of the kernel that is played, a power of two from
             4096 to 65536; buffers and files are cut at its multiples.
         max_pages: Pages of `page_size` bytes that one request may have.
@@ -115,7 +116,7 @@ class Client:
 
     def __init__(
         self,
-        filesystem: Filesystem | object,
+        filesystem: Filesystem | PathFilesystem | object,
         *,
         page_size: int = 4096,
         max_pages: int = 256,

@@ -106,11 +106,20 @@ class ClientDirEntry:
 
     def is_symlink(self) -> bool:
         """Whether it is a symbolic link."""
-        return self._kind == stat.S_IFLNK
+        return self._type() == stat.S_IFLNK
+
+    def _type(self) -> int:
+        if not self._kind:  # a file system may list names only
+            try:
+                found = self._client.stat(self.path, follow_symlinks=False)
+            except FileNotFoundError:
+                return 0
+            self._kind = stat.S_IFMT(found.st_mode)
+        return self._kind
 
     def _is(self, kind: int, follow_symlinks: bool) -> bool:
         if not (follow_symlinks and self.is_symlink()):
-            return self._kind == kind
+            return self._type() == kind
         try:
             return stat.S_IFMT(self.stat().st_mode) == kind
         except FileNotFoundError:

@@ -240,14 +240,15 @@ class Entry:
     Immutable: it may be kept and returned again.
 
     Args:
-        attributes: Attributes of the inode, whose number must not be 0.
+        attributes: Attributes of the inode, whose number must not be 0 (but in a
+            `PathFilesystem`, where 0 leaves the number to the core).
         entry_timeout: Seconds for which the kernel may believe that the name leads to
             this inode; None is the mount's default, `math.inf` for ever.
         attribute_timeout: Seconds for which it may believe the attributes.
         generation: Tells apart files that have the same inode number one after another.
 
     Raises:
-        ValueError: The inode number is 0, or a timeout is negative.
+        ValueError: A timeout is negative.
     """
 
     def __new__(
@@ -281,7 +282,7 @@ class DirectoryEntry:
 
     Args:
         name: The name: 1 to 255 bytes without slash and NUL. "." and ".." may be given.
-        inode: Inode number, above 0.
+        inode: Inode number, above 0; in a `PathFilesystem` 0 leaves it to the core.
         type: A mode, or only its type bits (`stat.S_IFREG`, `stat.S_IFDIR` …).
         entry: What a lookup of the name would answer; saves the kernel that lookup
             where the class declares `readdirplus = True`.
@@ -303,13 +304,15 @@ class DirectoryEntry:
     ) -> Self: ...
     @staticmethod
     def of(
-        name: _StrOrBytesPath, entry: Entry, next_offset: SupportsIndex | None = None
+        name: _StrOrBytesPath,
+        entry: Entry | Attributes,
+        next_offset: SupportsIndex | None = None,
     ) -> DirectoryEntry:
         """An entry with the inode number and the type of `entry`.
 
         Args:
             name: The name.
-            entry: What a lookup of the name would answer.
+            entry: What a lookup of the name would answer, or the attributes only.
             next_offset: Position after this entry.
         """
     @property

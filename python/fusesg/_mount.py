@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
     from fusesg._config import ConfigOptions
     from fusesg._filesystem import Filesystem
+    from fusesg._path_filesystem import PathFilesystem
 
     StrPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
 def mount(
-    filesystem: Filesystem,
+    filesystem: Filesystem | PathFilesystem,
     mountpoint: StrPath,
     config: Config | None = None,
     **options: Unpack[ConfigOptions],
@@ -56,7 +57,7 @@ def mount(
 
 
 def serve(
-    filesystem: Filesystem,
+    filesystem: Filesystem | PathFilesystem,
     mountpoint: StrPath,
     config: Config | None = None,
     *,

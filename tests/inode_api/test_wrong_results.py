@@ -97,6 +97,7 @@ USES = {
 
 ENTRY = fusesg.Entry(ATTRIBUTES[FILE])
 ENTRY_OF_ROOT = fusesg.Entry(ATTRIBUTES[1])
+ENTRY_WITHOUT = fusesg.Entry(attributes(0, stat.S_IFREG | 0o644))
 
 
 def entries(*names):
@@ -133,6 +134,7 @@ WRONG = [
     ("lookup", Unprintable(), r"returned <unprintable> \(Unprintable\)"),
     ("lookup", (Unprintable(),), r"returned <unprintable> \(tuple\)"),
     ("lookup", ENTRY_OF_ROOT, "inode 1, which is the root"),
+    ("lookup", ENTRY_WITHOUT, "inode 0; a name that does not exist is answered None"),
     ("getattr", None, r"returned None; expected Attributes"),
     ("getattr", ENTRY, "expected Attributes"),
     (
@@ -200,6 +202,11 @@ WRONG = [
     ("readdir", ["name"], r"returned 'name' \(str\); expected entries that are"),
     ("readdir", "text", "expected entries that are DirectoryEntry"),
     ("readdir", [None], "expected entries that are DirectoryEntry"),
+    (
+        "readdir",
+        [fusesg.DirectoryEntry("name", 0, stat.S_IFREG)],
+        "expected entries with an inode above 0",
+    ),
     ("readdir", [("name", ENTRY)], "expected entries that are DirectoryEntry"),
     ("readdir", BadIterator(), "expected entries that are DirectoryEntry"),
 ]
@@ -274,7 +281,6 @@ def test_impossible_names_cannot_be_entries(name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("name", 0, stat.S_IFREG), "inode=0 is not within"),
         (("name", -1, stat.S_IFREG), "inode=-1 is not within"),
         (("name", TOO_HUGE, stat.S_IFREG), "inode=.* is not within"),
         (("name", 5, 0o644), "names no file type"),
@@ -285,12 +291,6 @@ def test_impossible_names_cannot_be_entries(name):
 def test_impossible_numbers_cannot_be_entries(arguments, message):
     with pytest.raises(ValueError, match=message):
         fusesg.DirectoryEntry(*arguments)
-
-
-def test_an_entry_without_inode_cannot_be_made():
-    without = fusesg.Attributes(mode=stat.S_IFREG | 0o644)
-    with pytest.raises(ValueError, match="None where the name does not exist"):
-        fusesg.Entry(without)
 
 
 def test_what_raises_while_it_is_shown_harms_nobody(mounted, mountpoint, fusesg_log):

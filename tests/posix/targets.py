@@ -15,6 +15,8 @@ from fusesg.examples.memory import MemoryFilesystem
 from fusesg.examples.shadow import Shadow
 from fusesg.examples.tar import TarFilesystem
 
+from ..path_api.memory import PathMemory  # noqa: TID252 - tests are no package
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -181,6 +183,22 @@ TARGETS = (
         _mount(lambda source: MemoryFilesystem()),
         WRITABLE,
         MEMORY_EXAMPLE_WITHOUT,
+    ),
+    Target(
+        "path-memory",
+        _mount(lambda source: PathMemory()),
+        WRITABLE,
+        MEMORY_EXAMPLE_WITHOUT,
+    ),
+    Target(
+        "path-memory-unnumbered",
+        _mount(lambda source: PathMemory(numbered=False)),
+        ("files", "names", "renames", "sizes"),
+        MEMORY_EXAMPLE_WITHOUT
+        | {
+            f"renames.{case}": "without inode numbers two names are two files"
+            for case in ("onto_another_link_of_the_same_file_does_nothing",)
+        },
     ),
     Target("read-only-backing", _read_only_backing, READ_ONLY),
     Target(

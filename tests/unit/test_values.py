@@ -131,9 +131,8 @@ class TestEntry:
         with pytest.raises(ValueError, match=r"entry_timeout=.* is not within"):
             fusesg.Entry(attributes(), timeout)
 
-    def test_refuses_inode_0(self):
-        with pytest.raises(ValueError, match="needs an inode number above 0"):
-            fusesg.Entry(attributes(inode=0))
+    def test_may_leave_the_inode_to_a_file_system_of_paths(self):
+        assert fusesg.Entry(attributes(inode=0)).inode == 0
 
     def test_wants_attributes(self):
         with pytest.raises(TypeError):
@@ -190,7 +189,7 @@ class TestDirectoryEntry:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"inode": 0}, "inode=0 is not within 1"),
+            ({"inode": -1}, "inode=-1 is not within 0"),
             ({"type": 0}, "names no file type"),
             ({"next_offset": 0}, "next_offset=0 is not within 1"),
             ({"next_offset": 2**63}, "next_offset="),

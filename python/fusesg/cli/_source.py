@@ -26,7 +26,7 @@ _SOURCES = "a directory, memory:, an archive, module:Class or file.py:Class"
 
 def load(
     source: str, settings: Sequence[str], options: Sequence[str] = ()
-) -> fusesg.Filesystem:
+) -> fusesg.Filesystem | fusesg.PathFilesystem:
     """Makes the file system that `source` names.
 
     Args:
@@ -74,8 +74,10 @@ def load(
     if not callable(factory):
         raise CommandError(f"{source} is not a class but a {type(factory).__name__}")
     filesystem = _construct(factory, arguments)
-    if not isinstance(filesystem, fusesg.Filesystem):
-        raise CommandError(f"{source} is not a fusesg.Filesystem")
+    if not isinstance(filesystem, (fusesg.Filesystem, fusesg.PathFilesystem)):
+        raise CommandError(
+            f"{source} is not a fusesg.Filesystem or fusesg.PathFilesystem"
+        )
     return filesystem
 
 
@@ -126,7 +128,7 @@ def _no_such_class(module: ModuleType, class_name: str) -> str:
         name
         for name, value in vars(module).items()
         if isinstance(value, type)
-        and issubclass(value, fusesg.Filesystem)
+        and issubclass(value, (fusesg.Filesystem, fusesg.PathFilesystem))
         and value.__module__ == module.__name__
     ]
     has = f"; it has {', '.join(found)}" if found else ""

@@ -11,8 +11,8 @@ pub struct DirectoryEntry<'a> {
     pub name: &'a OsStr,
     /// `d_ino`.
     pub inode: Inode,
-    /// `d_type`.
-    pub kind: FileType,
+    /// `d_type`; `None` is `DT_UNKNOWN`, and who wants to know it looks the name up.
+    pub kind: Option<FileType>,
     /// Position after this entry: what the next READDIR asks for. Never 0.
     pub next_offset: u64,
     /// For READDIRPLUS: what a LOOKUP of the name would answer, which then counts as

@@ -27,7 +27,8 @@ impl DirectorySink for Taken {
         }
         self.room -= 1;
         let name = entry.name.to_str().unwrap().to_owned();
-        self.names.push((name, entry.inode, entry.kind, entry.next_offset));
+        let kind = entry.kind.expect("a tree knows it");
+        self.names.push((name, entry.inode, kind, entry.next_offset));
         self.plus.extend(entry.entry.map(|entry| entry.attributes.inode));
         true
     }

@@ -97,7 +97,7 @@ impl FileSystem for Hello {
             sink.add(&DirectoryEntry {
                 name: OsStr::new("hello"),
                 inode: HELLO,
-                kind: FileType::Regular,
+                kind: Some(FileType::Regular),
                 next_offset: 1,
                 entry: None,
             });

@@ -32,7 +32,7 @@ impl Memory {
             let fits = sink.add(&DirectoryEntry {
                 name,
                 inode: node.number,
-                kind: node.kind(),
+                kind: Some(node.kind()),
                 next_offset: cookie,
                 entry: entry.as_ref(),
             });
@@ -56,7 +56,7 @@ fn dots(name: &str, inode: Inode, cookie: u64) -> DirectoryEntry<'_> {
     DirectoryEntry {
         name: OsStr::new(name),
         inode,
-        kind: FileType::Directory,
+        kind: Some(FileType::Directory),
         next_offset: cookie,
         entry: None,
     }

@@ -163,7 +163,7 @@ impl Passthrough {
         let fits = sink.add(&DirectoryEntry {
             name: OsStr::from_bytes(record.name.to_bytes()),
             inode,
-            kind,
+            kind: Some(kind),
             next_offset: record.next_offset,
             entry: entry.as_ref(),
         });

@@ -181,7 +181,7 @@ impl FileSystem for Tree {
             let fits = sink.add(&DirectoryEntry {
                 name: OsStr::from_bytes(text),
                 inode: super::inode(name.node),
-                kind: self.nodes[name.node as usize].body.kind(),
+                kind: Some(self.nodes[name.node as usize].body.kind()),
                 next_offset: u64::from(next) + FIRST,
                 entry: entry.as_ref(),
             });
@@ -229,7 +229,7 @@ fn dots(name: &str, index: u32, cookie: u64) -> DirectoryEntry<'_> {
     DirectoryEntry {
         name: OsStr::new(name),
         inode: inode(index),
-        kind: FileType::Directory,
+        kind: Some(FileType::Directory),
         next_offset: cookie,
         entry: None,
     }

@@ -170,7 +170,7 @@ impl DirectorySink for Sink {
         self.entries.push(Listed {
             name: entry.name.to_owned(),
             inode: entry.inode,
-            kind: entry.kind,
+            kind: entry.kind.expect("native file systems know it"),
             next_offset: entry.next_offset,
             entry: entry.entry.copied(),
         });

@@ -2,10 +2,12 @@
 
 use std::os::unix::ffi::OsStringExt;
 
-use fusesg_fs::{AttributesReply, Errno, Inode, Operation, OperationKind, Reply, Result};
+use fusesg_fs::{
+    Attributes, AttributesReply, Errno, Inode, Operation, OperationKind, Reply, Result,
+};
 use pyo3::prelude::*;
 
-use super::{Callback, number};
+use super::Callback;
 use crate::conversions::names;
 use crate::values::attributes::PyAttributes;
 use crate::values::filesystem_statistics::PyFilesystemStatistics;
@@ -23,16 +25,18 @@ pub(super) fn invoke<'py>(
     match operation {
         Operation::Getattr { inode, handle } => {
             let handle = call.optional_handle(*handle)?;
-            call.method(kind, (number(*inode), handle, call.ctx()))
+            call.method(kind, (call.file(*inode)?, handle, call.ctx()))
         }
         Operation::Setattr { inode, handle, changes } => {
             let handle = call.optional_handle(*handle)?;
-            call.method(kind, (number(*inode), PySetAttributes(*changes), handle, call.ctx()))
+            call.method(kind, (call.file(*inode)?, PySetAttributes(*changes), handle, call.ctx()))
         }
         Operation::Readlink { inode } | Operation::Statfs { inode } => {
-            call.method(kind, (number(*inode), call.ctx()))
+            call.method(kind, (call.file(*inode)?, call.ctx()))
         }
-        Operation::Access { inode, mask } => call.method(kind, (number(*inode), *mask, call.ctx())),
+        Operation::Access { inode, mask } => {
+            call.method(kind, (call.file(*inode)?, *mask, call.ctx()))
+        }
         _ => Err(Errno::ENOSYS),
     }
 }
@@ -72,7 +76,16 @@ fn attributes<'py>(
     let Ok(attributes) = result.cast::<PyAttributes>() else {
         return Err(call.wrong(kind.name(), result, "Attributes"));
     };
-    let mut attributes = attributes.get().0;
+    checked(call, kind, inode, attributes.get().0).map(Reply::Attributes)
+}
+
+/// The same, of attributes that are some.
+pub(super) fn checked(
+    call: &Callback<'_, '_>,
+    kind: OperationKind,
+    inode: Inode,
+    mut attributes: Attributes,
+) -> Result<AttributesReply> {
     // the kernel would give the inode up, and with this one the whole mount
     if let Some(root) = call.core.root
         && inode == Inode::ROOT
@@ -87,5 +100,5 @@ fn attributes<'py>(
     // the kernel asked about this inode; `Attributes.from_stat` of a backing file may carry
     // that file's number, which must not become the st_ino
     attributes.inode = inode;
-    Ok(Reply::Attributes(AttributesReply { attributes, timeout: None }))
+    Ok(AttributesReply { attributes, timeout: None })
 }

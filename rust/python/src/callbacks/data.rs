@@ -22,40 +22,40 @@ pub(super) fn invoke<'py>(
     match operation {
         Operation::Open { inode, flags } => {
             let ctx = call.ctx_of_file(None, *flags);
-            call.method(kind, (number(*inode), *flags, ctx))
+            call.method(kind, (call.file(*inode)?, *flags, ctx))
         }
         Operation::Create { parent, name, mode, flags } => {
             let ctx = call.ctx_of_file(None, *flags);
             call.method(kind, (number(*parent), call.name(name)?, *mode, *flags, ctx))
         }
         Operation::Read { inode, handle, offset, size, flags, lock_owner } => {
-            let handle = call.handle(*handle)?;
+            let (file, handle) = call.open_file(*inode, *handle)?;
             let ctx = call.ctx_of_file(*lock_owner, *flags);
-            call.method(kind, (number(*inode), handle, *offset, *size, ctx))
+            call.method(kind, (file, handle, *offset, *size, ctx))
         }
         Operation::Write { .. } => write(call, operation),
         Operation::Flush { inode, handle, lock_owner } => {
-            let handle = call.handle(*handle)?;
+            let (file, handle) = call.open_file(*inode, *handle)?;
             let ctx = call.ctx_of_file(Some(*lock_owner), 0);
-            call.method(kind, (number(*inode), handle, ctx))
+            call.method(kind, (file, handle, ctx))
         }
         Operation::Release { inode, handle, flags, lock_owner } => {
-            let object = call.handle(*handle)?;
+            let (file, object) = call.open_file(*inode, *handle)?;
             let ctx = call.ctx_of_file(*lock_owner, *flags);
-            call.method(kind, (number(*inode), object, ctx))
+            call.method(kind, (file, object, ctx))
         }
         Operation::Fsync { inode, handle, datasync } => {
-            let handle = call.handle(*handle)?;
-            call.method(kind, (number(*inode), handle, *datasync, call.ctx()))
+            let (file, handle) = call.open_file(*inode, *handle)?;
+            call.method(kind, (file, handle, *datasync, call.ctx()))
         }
         Operation::Fallocate { inode, handle, offset, length, mode } => {
-            let handle = call.handle(*handle)?;
-            let arguments = (number(*inode), handle, *offset, *length, *mode, call.ctx());
+            let (file, handle) = call.open_file(*inode, *handle)?;
+            let arguments = (file, handle, *offset, *length, *mode, call.ctx());
             call.method(kind, arguments)
         }
         Operation::Lseek { inode, handle, offset, whence } => {
-            let handle = call.handle(*handle)?;
-            call.method(kind, (number(*inode), handle, *offset, *whence, call.ctx()))
+            let (file, handle) = call.open_file(*inode, *handle)?;
+            call.method(kind, (file, handle, *offset, *whence, call.ctx()))
         }
         Operation::CopyFileRange {
             in_inode,
@@ -67,12 +67,14 @@ pub(super) fn invoke<'py>(
             length,
             flags,
         } => {
+            let (in_file, in_handle) = call.open_file(*in_inode, *in_handle)?;
+            let (out_file, out_handle) = call.open_file(*out_inode, *out_handle)?;
             let arguments = (
-                number(*in_inode),
-                call.handle(*in_handle)?,
+                in_file,
+                in_handle,
                 *in_offset,
-                number(*out_inode),
-                call.handle(*out_handle)?,
+                out_file,
+                out_handle,
                 *out_offset,
                 countable(*length),
                 *flags,
@@ -166,14 +168,14 @@ fn write<'py>(call: &Callback<'_, 'py>, operation: &Operation<'_>) -> Result<Bou
         write_flags |= if set { flag } else { 0 };
     }
     let ctx = PyContext { write_flags, ..call.ctx_of_file(*lock_owner, *flags) };
-    let object = call.handle(*handle)?;
+    let (file, object) = call.open_file(*inode, *handle)?;
     if let Some(write_plan) = &call.core.methods.write_plan {
-        let arguments = (number(*inode), object, *offset, data.len(), ctx);
+        let arguments = (file, object, *offset, data.len(), ctx);
         return call.invoke(write_plan, "write_plan", arguments);
     }
     let view = buffers::write_view(call.py, data, &call.core.pools)
         .map_err(|error| call.raised("write", &error))?;
-    call.method(OperationKind::Write, (number(*inode), object, *offset, view, ctx))
+    call.method(OperationKind::Write, (file, object, *offset, view, ctx))
 }
 
 /// The places a write_plan named: writable extents, or zeros to throw bytes away.
@@ -228,7 +230,7 @@ fn created<'py>(
     let item = |index| pair.get_item(index).map_err(|error| call.raised(KIND.name(), &error));
     let entry = item(0)?;
     let entry = names::entry(call, KIND, &entry, "an Entry, then a handle")?;
-    names::check_type(call, KIND, entry, Some(FileType::Regular))?;
+    names::check_type(call, KIND, entry.0.attributes.kind, Some(FileType::Regular))?;
     let opened = opened(call, KIND, open_flags, &item(1)?)?;
     Ok(Reply::Created(entry.delivered(), opened))
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use fusesg_fs::{Errno, Handle, Inode, Operation, OperationKind, Reply, Result};
 use pyo3::prelude::*;
-use pyo3::types::PyIterator;
+use pyo3::types::{PyIterator, PyString};
 
-use super::{Callback, Outcome, data, number};
-use crate::dispatch::directory_snapshot::{CountingSink, DirectorySnapshot, Name};
+use super::{Callback, Outcome, data};
+use crate::dispatch::directory_snapshot::{CountingSink, DirectorySnapshot, Name, is_dot};
 use crate::values::directory_entry::PyDirectoryEntry;
 
 /// A longer listing is not kept: it may never end.
@@ -24,21 +24,22 @@ pub(super) fn invoke<'py>(
     let kind = operation.kind();
     match operation {
         Operation::Opendir { inode, flags } => {
-            call.method(kind, (number(*inode), *flags, call.ctx()))
+            call.method(kind, (call.file(*inode)?, *flags, call.ctx()))
         }
         Operation::Readdir { inode, handle, offset }
         | Operation::Readdirplus { inode, handle, offset } => {
-            let arguments = (number(*inode), call.handle(*handle)?, *offset, call.ctx());
+            let (file, handle) = call.open_file(*inode, *handle)?;
+            let arguments = (file, handle, *offset, call.ctx());
             call.method(OperationKind::Readdir, arguments)
         }
         Operation::Releasedir { inode, handle, flags } => {
-            let object = call.handle(*handle)?;
+            let (file, object) = call.open_file(*inode, *handle)?;
             let ctx = call.ctx_of_file(None, *flags);
-            call.method(kind, (number(*inode), object, ctx))
+            call.method(kind, (file, object, ctx))
         }
         Operation::Fsyncdir { inode, handle, datasync } => {
-            let handle = call.handle(*handle)?;
-            call.method(kind, (number(*inode), handle, *datasync, call.ctx()))
+            let (file, handle) = call.open_file(*inode, *handle)?;
+            call.method(kind, (file, handle, *datasync, call.ctx()))
         }
         _ => Err(Errno::ENOSYS),
     }
@@ -81,7 +82,7 @@ fn read<'py>(
             // one that was kept when the directory was empty, and so without positions
             call.core.listings.remove(handle);
             let Some(responder) = call.responder.take() else { return Err(Errno::EIO) };
-            let mut sink = CountingSink::new(responder, plus);
+            let mut sink = CountingSink::new(responder, plus, call.core.directory(inode));
             let filled = fill(call, &mut sink, first, names);
             Ok(Outcome::Listed(filled, sink.into_counted()))
         }
@@ -121,10 +122,13 @@ fn collect<'py>(
         if names.len().is_multiple_of(CHECK_EVERY) && call.is_cancelled() {
             return Err(Errno::EINTR);
         }
-        names.push(Name::from(entry));
+        // in a listing of names only the dots say nothing
+        if entry.inode != Inode(0) || !is_dot(&entry.name) {
+            names.push(Name::from(entry));
+        }
         next = rest.next(call)?;
     }
-    Ok(DirectorySnapshot::new(inode, names))
+    Ok(DirectorySnapshot::new(inode, names, call.core.directory(inode)))
 }
 
 /// Entries with the class's own positions, as many as the kernel takes. `.` and `..` are
@@ -155,18 +159,38 @@ struct Names<'py>(Bound<'py, PyIterator>);
 
 impl<'py> Names<'py> {
     fn of(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>) -> Result<Self> {
-        result
-            .try_iter()
-            .map(Self)
-            .map_err(|_| call.wrong("readdir", result, "an iterable of DirectoryEntry"))
+        let by_path = call.core.paths.is_some();
+        let expected = if by_path {
+            "an iterable of names or DirectoryEntry"
+        } else {
+            "an iterable of DirectoryEntry"
+        };
+        // a str is an iterable of names, one for each letter: certainly a mistake
+        if by_path && result.is_instance_of::<PyString>() {
+            return Err(call.wrong("readdir", result, expected));
+        }
+        result.try_iter().map(Self).map_err(|_| call.wrong("readdir", result, expected))
     }
 
     fn next(&mut self, call: &Callback<'_, 'py>) -> Result<Option<PyDirectoryEntry>> {
         let Some(entry) = self.0.next() else { return Ok(None) };
         let entry = entry.map_err(|error| call.raised("readdir", &error))?;
-        match entry.cast::<PyDirectoryEntry>() {
-            Ok(entry) => Ok(Some(entry.get().clone())),
-            Err(_) => Err(call.wrong("readdir", &entry, "entries that are DirectoryEntry")),
+        let by_path = call.core.paths.is_some();
+        if let Ok(known) = entry.cast::<PyDirectoryEntry>() {
+            let known = known.get();
+            if known.inode == Inode(0) && !by_path {
+                let expected = "entries with an inode above 0";
+                return Err(call.wrong("readdir", &entry, expected));
+            }
+            Ok(Some(known.clone()))
+        } else if by_path && entry.is_instance_of::<PyString>() {
+            match PyDirectoryEntry::named(&entry) {
+                Ok(named) => Ok(Some(named)),
+                Err(error) => Err(call.refuse("readdir", &format!("gave a name: {error}"))),
+            }
+        } else {
+            let expected = if by_path { "names or DirectoryEntry" } else { "DirectoryEntry" };
+            Err(call.wrong("readdir", &entry, &format!("entries that are {expected}")))
         }
     }
 }

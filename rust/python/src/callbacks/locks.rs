@@ -3,7 +3,7 @@
 use fusesg_fs::{Errno, Operation, Reply, Result};
 use pyo3::prelude::*;
 
-use super::{Callback, number};
+use super::Callback;
 use crate::values::lock::PyLock;
 
 /// Calls the method; returns what it returned.
@@ -14,14 +14,14 @@ pub(super) fn invoke<'py>(
     let kind = operation.kind();
     match operation {
         Operation::Getlk { inode, handle, lock_owner, lock } => {
-            let handle = call.handle(*handle)?;
+            let (file, handle) = call.open_file(*inode, *handle)?;
             let ctx = call.ctx_of_file(Some(*lock_owner), 0);
-            call.method(kind, (number(*inode), handle, PyLock(*lock), ctx))
+            call.method(kind, (file, handle, PyLock(*lock), ctx))
         }
         Operation::Setlk { inode, handle, lock_owner, lock, wait } => {
-            let handle = call.handle(*handle)?;
+            let (file, handle) = call.open_file(*inode, *handle)?;
             let ctx = call.ctx_of_file(Some(*lock_owner), 0);
-            call.method(kind, (number(*inode), handle, PyLock(*lock), *wait, ctx))
+            call.method(kind, (file, handle, PyLock(*lock), *wait, ctx))
         }
         _ => Err(Errno::ENOSYS),
     }

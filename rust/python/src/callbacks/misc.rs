@@ -4,7 +4,7 @@ use fusesg_fs::{Errno, Operation, Reply, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::{Callback, number};
+use super::Callback;
 use crate::data::buffers;
 use crate::values::poll_waiter::PyPollWaiter;
 
@@ -16,18 +16,18 @@ pub(super) fn invoke<'py>(
     let kind = operation.kind();
     match operation {
         Operation::Bmap { inode, block_size, index } => {
-            call.method(kind, (number(*inode), *block_size, *index, call.ctx()))
+            call.method(kind, (call.file(*inode)?, *block_size, *index, call.ctx()))
         }
         Operation::Ioctl { inode, handle, flags: _, command, data, out_size } => {
             let data = PyBytes::new(call.py, data);
-            let handle = call.handle(*handle)?;
-            let arguments = (number(*inode), handle, *command, data, *out_size, call.ctx());
+            let (file, handle) = call.open_file(*inode, *handle)?;
+            let arguments = (file, handle, *command, data, *out_size, call.ctx());
             call.method(kind, arguments)
         }
         Operation::Poll { inode, handle, events, waiter } => {
-            let handle = call.handle(*handle)?;
+            let (file, handle) = call.open_file(*inode, *handle)?;
             let waiter = waiter.clone().map(PyPollWaiter);
-            call.method(kind, (number(*inode), handle, *events, waiter, call.ctx()))
+            call.method(kind, (file, handle, *events, waiter, call.ctx()))
         }
         _ => Err(Errno::ENOSYS),
     }

@@ -9,6 +9,7 @@
 //! | extended attributes | `xattrs.rs` |
 //! | POSIX locks | `locks.rs` |
 //! | ioctl, poll, bmap | `misc.rs` |
+//! | file systems of paths: what differs | `paths.rs` |
 //!
 //! All of it runs with the GIL held. Whatever moves bytes is left to the [`Outcome`],
 //! which is carried out after the GIL was released.
@@ -19,6 +20,7 @@ mod directories;
 mod locks;
 mod misc;
 mod names;
+mod paths;
 mod xattrs;
 
 use std::sync::Arc;
@@ -124,6 +126,11 @@ pub(crate) fn call(mut callback: Callback<'_, '_>, operation: &Operation<'_>) ->
 
 /// Calls the method that implements `operation`. What it raises becomes an errno.
 fn invoke<'py>(call: &Callback<'_, 'py>, operation: &Operation<'_>) -> Result<Bound<'py, PyAny>> {
+    if let Some(paths) = &call.core.paths
+        && let Some(result) = paths::invoke(call, paths, operation)?
+    {
+        return Ok(result);
+    }
     match group(operation.kind()) {
         Group::Names => names::invoke(call, operation),
         Group::Attributes => attributes::invoke(call, operation),
@@ -141,6 +148,11 @@ fn outcome<'py>(
     operation: &Operation<'_>,
     result: &Bound<'py, PyAny>,
 ) -> Result<Outcome> {
+    if let Some(paths) = &call.core.paths
+        && let Some(outcome) = paths::outcome(call, paths, operation, result)?
+    {
+        return Ok(outcome);
+    }
     match group(operation.kind()) {
         Group::Names => names::reply(call, operation, result).map(Outcome::Reply),
         Group::Attributes => attributes::reply(call, operation, result).map(Outcome::Reply),
@@ -240,6 +252,35 @@ impl<'py> Callback<'_, 'py> {
         match handle {
             Some(handle) => self.handle(handle),
             None => Ok(self.py.None().into_bound(self.py)),
+        }
+    }
+
+    /// A file as an argument: its inode number, or its path.
+    fn file(&self, inode: Inode) -> Result<Bound<'py, PyAny>> {
+        match &self.core.paths {
+            None => {
+                let Ok(number) = number(inode).into_pyobject(self.py);
+                Ok(number.into_any())
+            }
+            Some(paths) => match paths.path(inode) {
+                Some(path) => self.name(&path).map(Bound::into_any),
+                None => Err(Errno::ESTALE),
+            },
+        }
+    }
+
+    /// The same of an open file, and its handle. Without a path there is at least a handle.
+    fn open_file(
+        &self,
+        inode: Inode,
+        handle: fusesg_fs::Handle,
+    ) -> Result<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+        let handle = self.handle(handle)?;
+        match self.file(inode) {
+            Err(Errno::ESTALE) if !handle.is_none() => {
+                Ok((self.py.None().into_bound(self.py), handle))
+            }
+            file => Ok((file?, handle)),
         }
     }
 

@@ -77,7 +77,7 @@ fn created(
     expected: Option<FileType>,
 ) -> Result<Reply> {
     let entry = entry(call, kind, result, "an Entry")?;
-    check_type(call, kind, entry, expected)?;
+    check_type(call, kind, entry.0.attributes.kind, expected)?;
     Ok(Reply::Entry(entry.delivered()))
 }
 
@@ -85,12 +85,11 @@ fn created(
 pub(super) fn check_type(
     call: &Callback<'_, '_>,
     kind: OperationKind,
-    entry: &PyEntry,
+    got: FileType,
     expected: Option<FileType>,
 ) -> Result<()> {
     match expected {
-        Some(expected) if entry.0.attributes.kind != expected => {
-            let got = entry.0.attributes.kind;
+        Some(expected) if got != expected => {
             Err(call.refuse(kind.name(), &format!("returned a {got:?} entry for a {expected:?}")))
         }
         _ => Ok(()),

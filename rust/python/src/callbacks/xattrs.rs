@@ -6,7 +6,7 @@ use fusesg_fs::{Errno, Operation, Reply, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-use super::{Callback, number};
+use super::Callback;
 use crate::conversions::names;
 use crate::data::buffers;
 
@@ -18,14 +18,14 @@ pub(super) fn invoke<'py>(
     let kind = operation.kind();
     match operation {
         Operation::Getxattr { inode, name, .. } | Operation::Removexattr { inode, name } => {
-            call.method(kind, (number(*inode), call.name(name)?, call.ctx()))
+            call.method(kind, (call.file(*inode)?, call.name(name)?, call.ctx()))
         }
         Operation::Setxattr { inode, name, value, flags } => {
             let value = PyBytes::new(call.py, value);
-            let arguments = (number(*inode), call.name(name)?, value, *flags, call.ctx());
+            let arguments = (call.file(*inode)?, call.name(name)?, value, *flags, call.ctx());
             call.method(kind, arguments)
         }
-        Operation::Listxattr { inode, .. } => call.method(kind, (number(*inode), call.ctx())),
+        Operation::Listxattr { inode, .. } => call.method(kind, (call.file(*inode)?, call.ctx())),
         _ => Err(Errno::ENOSYS),
     }
 }

@@ -19,7 +19,7 @@ mod statistics;
 
 use std::sync::Arc;
 
-use fusesg_fs::{RenameFlags, Result};
+use fusesg_fs::{FileType, RenameFlags, Result};
 use fusesg_serve::{Client, ClientEntry};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -40,7 +40,7 @@ pub(crate) struct PyClient {
     live: Arc<LiveClient>,
 }
 
-/// One name of a listing: name, inode, mode of its type, attributes if there are any.
+/// One name of a listing: name, inode, mode of its type (0: not told), attributes if there are any.
 type Listed<'py> = (Bound<'py, PyString>, u64, u32, Option<PyAttributes>);
 
 impl PyClient {
@@ -203,7 +203,7 @@ impl PyClient {
         let listed = |entry: ClientEntry| {
             let name = names::to_python(path.py(), &entry.name)?;
             let attributes = entry.attributes.map(PyAttributes);
-            Ok((name, entry.inode.0, entry.kind.mode(), attributes))
+            Ok((name, entry.inode.0, entry.kind.map_or(0, FileType::mode), attributes))
         };
         entries.into_iter().map(listed).collect()
     }

@@ -13,17 +13,19 @@ use std::thread;
 use std::time::Duration;
 
 use fusesg_fs::{
-    Context, Errno, FileSystem, FileType, Handle, Inode, Opened, Operation, OperationKind,
-    OperationSet, Properties, Reply, Result, Unique,
+    Context, Entry, Errno, FileSystem, FileType, Handle, Inode, Opened, Operation, OperationKind,
+    OperationSet, PathTable, Properties, Reply, Result, Unique,
 };
 use fusesg_serve::{Delivery, Dispatch, Native, Responder};
 use fusesg_sg::{PagePools, Segment, SegmentList};
 use parking_lot::Mutex;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::callbacks::{self, Callback, Outcome};
 use crate::conversions::errors;
-use crate::dispatch::directory_snapshot::{CountingSink, Listings};
+use crate::conversions::numbers::type_name;
+use crate::dispatch::directory_snapshot::{CountingSink, Directory, Listings};
 use crate::dispatch::fetches::Fetches;
 use crate::dispatch::handles::{self, Handles};
 use crate::dispatch::implementation::{Declared, Methods};
@@ -48,6 +50,8 @@ pub(crate) struct Core {
     pub(crate) native: Option<Native<dyn FileSystem>>,
     pub(crate) handles: Handles,
     pub(crate) listings: Listings,
+    /// The paths of what the kernel knows, for a file system of paths.
+    pub(crate) paths: Option<PathTable>,
     /// Buffers that hold the data of writes.
     pub(crate) pools: PagePools,
     /// What the root has to be, if that is settled.
@@ -113,8 +117,15 @@ impl Core {
         native: Option<Arc<dyn FileSystem>>,
         limits: Limits,
     ) -> PyResult<Self> {
-        let methods = Methods::of(filesystem)?;
         let declared = Declared::of(filesystem)?;
+        if declared.by_path && native.is_some() {
+            return Err(PyTypeError::new_err(format!(
+                "{} is a file system of paths and derives from a native one, which is one of \
+                 inodes",
+                type_name(filesystem)
+            )));
+        }
+        let methods = Methods::of(filesystem, declared.by_path)?;
         let python = methods.operations();
         let properties =
             declared.properties(python, native.as_ref().map(|native| native.properties()));
@@ -132,6 +143,7 @@ impl Core {
             native: native.map(Native::new),
             handles: Handles::default(),
             listings: Listings::default(),
+            paths: declared.by_path.then(PathTable::new),
             pools: PagePools::new(limits.max_write as usize),
             root: limits.root,
             keep_cache: declared.keep_cache.unwrap_or(false),
@@ -229,7 +241,7 @@ impl Core {
         if matches!(operation.kind(), OperationKind::Release | OperationKind::Releasedir)
             && let Some(handle) = handle_of(operation)
         {
-            self.close(handle);
+            self.close(operation.inode(), handle);
         }
         let Request { context, responder, .. } = request;
         self.answer(&context, operation, responder, answer);
@@ -237,19 +249,28 @@ impl Core {
 
     /// Fills a listing that was taken before.
     fn list(&self, operation: &Operation<'_>, responder: &mut Responder) -> Answer {
-        let (Operation::Readdir { handle, offset, .. }
-        | Operation::Readdirplus { handle, offset, .. }) = operation
+        let (Operation::Readdir { inode, handle, offset }
+        | Operation::Readdirplus { inode, handle, offset }) = operation
         else {
             return Err(Errno::EIO).into();
         };
         let Some(listing) = self.listings.get(*handle) else { return Err(Errno::EBADF).into() };
-        let mut sink = CountingSink::new(responder, operation.kind() == OperationKind::Readdirplus);
+        let plus = operation.kind() == OperationKind::Readdirplus;
+        let mut sink = CountingSink::new(responder, plus, self.directory(*inode));
         listing.fill(*offset, &mut sink);
         Answer { result: Ok(Reply::Done), counted: sink.into_counted() }
     }
 
+    /// What a listing of `inode` has to know, in a file system of paths.
+    pub(crate) fn directory(&self, inode: Inode) -> Option<Directory<'_>> {
+        self.paths.as_ref().map(|paths| Directory { paths, inode })
+    }
+
     /// Forgets an open file or directory.
-    fn close(&self, handle: Handle) {
+    fn close(&self, inode: Inode, handle: Handle) {
+        if let Some(paths) = &self.paths {
+            paths.closed(inode, handle);
+        }
         self.listings.remove(handle);
         drop(self.handles.remove(handle));
     }
@@ -262,7 +283,10 @@ impl Core {
         responder: Responder,
         answer: Answer,
     ) {
-        let Answer { result, counted } = answer;
+        let Answer { mut result, counted } = answer;
+        if let Some(paths) = &self.paths {
+            result = note(paths, operation, result);
+        }
         let listed = result.is_ok();
         let (entry, handle) = match &result {
             Ok(Reply::Entry(entry)) => (Some(entry.attributes.inode), None),
@@ -286,11 +310,11 @@ impl Core {
         if sent {
             return;
         }
-        if let Some(inode) = entry.filter(|inode| *inode != Inode(0)) {
-            self.forget(inode, 1);
-        }
         if let Some((inode, handle)) = handle {
             self.release_unused(context, operation.kind(), inode, handle);
+        }
+        if let Some(inode) = entry.filter(|inode| *inode != Inode(0)) {
+            self.forget(inode, 1);
         }
     }
 
@@ -327,7 +351,7 @@ impl Core {
                 native.release(inode, handle)
             };
         }
-        self.close(handle);
+        self.close(inode, handle);
     }
 
     /// Whether the core answers by itself, without the class.
@@ -338,7 +362,7 @@ impl Core {
         let kind = operation.kind();
         if let Some(handle) = handle_of(operation).filter(|handle| handles::is_data(*handle)) {
             if kind == OperationKind::Release {
-                self.close(handle);
+                self.close(operation.inode(), handle);
                 return Some(Ok(Reply::Done).into());
             }
             if open_data::ANSWERED.contains(kind) {
@@ -364,8 +388,9 @@ impl Core {
                 let handle = self.handles.insert(None);
                 Some(Answer::from(Ok(Reply::Opened(Opened { handle, ..Opened::default() }))))
             }
-            Operation::Release { handle, .. } | Operation::Releasedir { handle, .. } => {
-                self.close(*handle);
+            Operation::Release { inode, handle, .. }
+            | Operation::Releasedir { inode, handle, .. } => {
+                self.close(*inode, *handle);
                 let is_native = self.native.is_some() && !handles::is_python(*handle);
                 (!is_native).then(|| Ok(Reply::Done).into())
             }
@@ -430,7 +455,9 @@ impl Core {
 
     /// Takes back lookups. Nobody waits for it, so the class is told by an executor.
     fn forget(self: &Arc<Self>, inode: Inode, count: u64) {
-        if self.python.contains(OperationKind::Forget) {
+        if let Some(paths) = &self.paths {
+            paths.forget(inode, count);
+        } else if self.python.contains(OperationKind::Forget) {
             let mut forgets = self.forgets.lock();
             forgets.push((inode, count));
             if forgets.len() > 1 {
@@ -578,6 +605,23 @@ fn destroy_python(core: &Arc<Core>) {
         },
         Err(error) => log::error!("no thread for {}.destroy: {error}", core.class_name),
     }
+}
+
+/// Learns from an answer what the table of paths has to know, before the kernel has it.
+fn note(paths: &PathTable, operation: &Operation<'_>, result: Result<Reply>) -> Result<Reply> {
+    match (operation, &result) {
+        // a name that does not exist, which the kernel may believe for the negative timeout
+        (Operation::Lookup { parent, name }, Err(Errno::ENOENT)) => {
+            paths.unlink(*parent, name);
+            return Ok(Reply::Entry(Entry::NEGATIVE));
+        }
+        // what the attributes of a file say of its size after it has lost its last name
+        (Operation::Write { inode, offset, .. }, Ok(Reply::Written(bytes))) => {
+            paths.written(*inode, offset.saturating_add(u64::from(*bytes)));
+        }
+        _ => {}
+    }
+    result
 }
 
 /// Writes the request's bytes where the plan says.

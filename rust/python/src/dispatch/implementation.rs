@@ -13,6 +13,9 @@ use crate::threads::reaper;
 /// Marks a class whose methods count as absent (`fusesg.Filesystem` has it).
 const BASE_MARK: &str = "__fusesg_base__";
 
+/// Says that methods take paths (`fusesg.PathFilesystem` has it).
+const PATHS_MARK: &str = "__fusesg_paths__";
+
 /// The bound methods of a file system object.
 #[derive(Debug)]
 pub(crate) struct Methods {
@@ -27,13 +30,19 @@ pub(crate) struct Methods {
 
 impl Methods {
     /// The methods that `filesystem` itself defines.
-    pub(crate) fn of(filesystem: &Bound<'_, PyAny>) -> PyResult<Self> {
+    ///
+    /// One of paths has no `lookup`, since its `getattr` knows names, and no `forget`.
+    pub(crate) fn of(filesystem: &Bound<'_, PyAny>, by_path: bool) -> PyResult<Self> {
         let mut of_operation = [const { None }; OperationKind::COUNT];
         for kind in OperationKind::ALL {
-            // one method answers both
-            if *kind != OperationKind::Readdirplus {
-                of_operation[*kind as usize] = own_method(filesystem, kind.name())?;
-            }
+            let method = match kind {
+                // one method answers both
+                OperationKind::Readdirplus => continue,
+                OperationKind::Lookup if by_path => OperationKind::Getattr.name(),
+                OperationKind::Forget if by_path => continue,
+                kind => kind.name(),
+            };
+            of_operation[*kind as usize] = own_method(filesystem, method)?;
         }
         Ok(Self {
             of_operation,
@@ -128,6 +137,8 @@ pub(crate) struct Declared {
     /// Pages stay valid from one open to the next.
     pub(crate) keep_cache: Option<bool>,
     read_only: Option<bool>,
+    /// Methods take paths.
+    pub(crate) by_path: bool,
 }
 
 impl Declared {
@@ -150,6 +161,7 @@ impl Declared {
             cache_symlinks: flag("cache_symlinks")?,
             keep_cache: flag("keep_cache")?,
             read_only: flag("read_only")?,
+            by_path: flag(PATHS_MARK)?.unwrap_or(false),
         })
     }
 
@@ -176,7 +188,9 @@ impl Declared {
         }
         let base = native.unwrap_or_default();
         let readdirplus = self.readdirplus.unwrap_or(
-            base.readdirplus && !overridden(&[Kind::Lookup, Kind::Getattr, Kind::Readdir]),
+            // lookups of paths are counted here, and so may be those in listings
+            self.by_path
+                || base.readdirplus && !overridden(&[Kind::Lookup, Kind::Getattr, Kind::Readdir]),
         );
         if !readdirplus {
             implemented = implemented.without(Kind::Readdirplus);

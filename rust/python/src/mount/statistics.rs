@@ -1,5 +1,6 @@
 //! The numbers of a mount as a dict.
 
+use fusesg_fs::PathTable;
 use fusesg_serve::{DataPathStatistics, OperationStatistics, Statistics};
 use fusesg_sg::{CompletionStatistics, PoolStatistics, RequestStatistics};
 use pyo3::prelude::*;
@@ -27,6 +28,7 @@ pub(crate) fn to_python<'py>(
     python.set_item("queued", queued)?;
     python.set_item("callbacks", core.callbacks())?;
     python.set_item("handles", core.handles.len())?;
+    python.set_item("paths", core.paths.as_ref().map_or(0, PathTable::len))?;
     python.set_item("fetches", fetches_to_python(py, core)?)?;
     python.set_item("write_pool", write_pool)?;
     let all = PyDict::new(py);

@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 
-use fusesg_fs::{FileType, Inode};
+use fusesg_fs::{Entry, FileType, Inode};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::conversions::names;
-use crate::conversions::numbers::{MAX_OFFSET, integer};
+use crate::conversions::numbers::{MAX_OFFSET, integer, wrong_type};
+use crate::values::attributes::PyAttributes;
 use crate::values::entry::PyEntry;
 
 /// One name in a directory.
@@ -17,14 +18,22 @@ use crate::values::entry::PyEntry;
 pub(crate) struct PyDirectoryEntry {
     /// Not empty, without `/` and NUL; may be `.` and `..`.
     pub(crate) name: OsString,
-    /// `d_ino`, not 0.
+    /// `d_ino`; 0 where the class does not say it.
     pub(crate) inode: Inode,
-    /// `d_type`.
-    pub(crate) kind: FileType,
+    /// `d_type`, if it is known.
+    pub(crate) kind: Option<FileType>,
     /// What a lookup of the name would answer, if the class knows.
     pub(crate) entry: Option<PyEntry>,
     /// Position after this entry, 1..=i64::MAX, if the class has its own positions.
     pub(crate) next_offset: Option<u64>,
+}
+
+impl PyDirectoryEntry {
+    /// A name of which nothing else is known.
+    pub(crate) fn named(name: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let name = names::component("name", name)?;
+        Ok(Self { name, inode: Inode(0), kind: None, entry: None, next_offset: None })
+    }
 }
 
 #[pymethods]
@@ -40,8 +49,8 @@ impl PyDirectoryEntry {
     ) -> PyResult<Self> {
         Ok(Self {
             name: names::component("name", name)?,
-            inode: Inode(integer("inode", inode, 1..=u64::MAX)?),
-            kind: file_type(r#type)?,
+            inode: Inode(integer("inode", inode, 0..=u64::MAX)?),
+            kind: Some(file_type(r#type)?),
             entry: entry.map(|entry| entry.get().clone()),
             next_offset: optional_offset(next_offset)?,
         })
@@ -52,15 +61,21 @@ impl PyDirectoryEntry {
     #[pyo3(signature = (name, entry, next_offset=None))]
     fn of(
         name: &Bound<'_, PyAny>,
-        entry: &Bound<'_, PyEntry>,
+        entry: &Bound<'_, PyAny>,
         next_offset: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let entry = entry.get();
+        let entry = if let Ok(attributes) = entry.cast::<PyAttributes>() {
+            PyEntry::from(Entry { attributes: attributes.get().0, ..Entry::NEGATIVE })
+        } else if let Ok(entry) = entry.cast::<PyEntry>() {
+            entry.get().clone()
+        } else {
+            return Err(wrong_type("entry", "an Entry or Attributes", entry));
+        };
         Ok(Self {
             name: names::component("name", name)?,
             inode: entry.0.attributes.inode,
-            kind: entry.0.attributes.kind,
-            entry: Some(entry.clone()),
+            kind: Some(entry.0.attributes.kind),
+            entry: Some(entry),
             next_offset: optional_offset(next_offset)?,
         })
     }
@@ -77,7 +92,7 @@ impl PyDirectoryEntry {
 
     #[getter]
     fn r#type(&self) -> u32 {
-        self.kind.mode()
+        self.kind.map_or(0, FileType::mode)
     }
 
     #[getter]
@@ -99,7 +114,7 @@ impl PyDirectoryEntry {
             "DirectoryEntry({}, inode={}, type=0o{:o}, entry={entry}, next_offset={})",
             self.name(py)?.repr()?,
             self.inode,
-            self.kind.mode(),
+            self.r#type(),
             self.next_offset.map_or_else(|| "None".into(), |offset| offset.to_string()),
         ))
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fusesg_fs::{Entry, Inode};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::conversions::numbers::{integer, timeout};
@@ -78,12 +77,6 @@ impl PyEntry {
         generation: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let attributes = attributes.get().0;
-        if attributes.inode == Inode(0) {
-            return Err(PyValueError::new_err(
-                "attributes.inode=0: an entry needs an inode number above 0 (a lookup answers \
-                 None where the name does not exist)",
-            ));
-        }
         Ok(Self::from(Entry {
             attributes,
             generation: match generation {

@@ -32,7 +32,7 @@ pub(crate) struct Listing {
 pub(super) struct Listed {
     name: OsString,
     inode: Inode,
-    kind: FileType,
+    kind: Option<FileType>,
     next_offset: u64,
     /// What a LOOKUP would have answered; counts as one.
     attributes: Option<Attributes>,
@@ -45,8 +45,8 @@ pub struct ClientEntry {
     pub name: OsString,
     /// `d_ino`.
     pub inode: Inode,
-    /// `d_type`.
-    pub kind: FileType,
+    /// `d_type`, where the file system told it.
+    pub kind: Option<FileType>,
     /// The attributes, where the file system lists them.
     pub attributes: Option<Attributes>,
 }

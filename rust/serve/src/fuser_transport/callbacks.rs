@@ -328,7 +328,7 @@ impl Filesystem for FuserTransport {
         reply: ReplyDirectory,
     ) {
         let operation = Operation::Readdir { inode: inode(ino), handle: handle(fh), offset };
-        self.serve(r, 0, 0, FuserReply::Directory(PlainListing(reply)), operation);
+        self.serve(r, 0, 0, FuserReply::Directory(PlainListing::new(reply)), operation);
     }
 
     fn readdirplus(

@@ -2,11 +2,12 @@
 //!
 //! fuser's READDIRPLUS buffer says when the kernel's buffer is full, but it cannot hold an
 //! entry that has a `d_ino` and no lookup, and it knows one timeout for entry and
-//! attributes. So the message is written here as well, and where it differs from fuser's
+//! attributes; and neither of its buffers has a name for a `d_type` that is not known. So
+//! the message is written here as well, and where it differs from fuser's
 //! it is sent by [`OwnReply`](crate::own_reply::OwnReply).
 
 use fuser::{Errno as FuserErrno, Generation, INodeNo, ReplyDirectory, ReplyDirectoryPlus};
-use fusesg_fs::{Attributes, DirectoryEntry, Entry, Unique};
+use fusesg_fs::{Attributes, DirectoryEntry, Entry, FileType, Unique};
 
 use super::attributes::{file_attr, file_type};
 use super::reply::timeouts;
@@ -15,20 +16,39 @@ use crate::own_reply::expecting_failure;
 
 /// READDIR.
 #[derive(Debug)]
-pub(crate) struct PlainListing(pub(super) ReplyDirectory);
+pub(crate) struct PlainListing {
+    reply: ReplyDirectory,
+    message: Vec<u8>,
+    /// The message says something that fuser's cannot.
+    own: bool,
+}
 
 impl PlainListing {
-    pub(super) fn add(&mut self, entry: &DirectoryEntry<'_>) -> bool {
-        let inode = INodeNo(entry.inode.0);
-        !self.0.add(inode, entry.next_offset, file_type(entry.kind), entry.name)
+    pub(super) fn new(reply: ReplyDirectory) -> Self {
+        Self { reply, message: Vec::new(), own: false }
     }
 
-    pub(super) fn send(self) {
-        self.0.ok();
+    pub(super) fn add(&mut self, entry: &DirectoryEntry<'_>) -> bool {
+        // fuser has no word for a type that is not known
+        self.own |= entry.kind.is_none();
+        let kind = file_type(entry.kind.unwrap_or(FileType::Regular));
+        if self.reply.add(INodeNo(entry.inode.0), entry.next_offset, kind, entry.name) {
+            return false;
+        }
+        encode_name(&mut self.message, entry);
+        true
+    }
+
+    pub(super) fn send(self, connection: &Connection, unique: Unique) {
+        if self.own {
+            send(connection, unique, &self.message, |errno| self.reply.error(errno));
+        } else {
+            self.reply.ok();
+        }
     }
 
     pub(super) fn error(self, errno: FuserErrno) {
-        self.0.error(errno);
+        self.reply.error(errno);
     }
 }
 
@@ -53,7 +73,7 @@ impl PlusListing {
         let named = Entry {
             attributes: Attributes {
                 inode: entry.inode,
-                kind: entry.kind,
+                kind: entry.kind.unwrap_or(FileType::Regular),
                 ..Entry::NEGATIVE.attributes
             },
             ..Entry::NEGATIVE
@@ -75,40 +95,51 @@ impl PlusListing {
             Some(described) => {
                 attribute_timeout != entry_timeout
                     || described.attributes.inode != entry.inode
-                    || described.attributes.kind != entry.kind
+                    || Some(described.attributes.kind) != entry.kind
             }
             None => !dots,
         };
-        let start = self.message.len();
         encode_entry(&mut self.message, connection, described);
-        self.message.extend_from_slice(&entry.inode.0.to_ne_bytes());
-        self.message.extend_from_slice(&entry.next_offset.to_ne_bytes());
-        let name = entry.name.as_encoded_bytes();
-        let name_length = u32::try_from(name.len()).expect("the entry fitted the buffer");
-        self.message.extend_from_slice(&name_length.to_ne_bytes());
-        self.message.extend_from_slice(&(entry.kind.mode() >> 12).to_ne_bytes());
-        self.message.extend_from_slice(name);
-        let padded = (self.message.len() - start).next_multiple_of(8);
-        self.message.resize(start + padded, 0);
+        encode_name(&mut self.message, entry);
         true
     }
 
     pub(super) fn send(self, connection: &Connection, unique: Unique) {
-        if !self.own {
-            return self.reply.ok();
-        }
-        match connection.own_reply.data(unique, &self.message) {
-            Ok(()) => expecting_failure(|| self.reply.error(FuserErrno::EIO)),
-            Err(error) => {
-                log::error!("a listing could not be sent ({error}); EIO instead");
-                self.reply.error(FuserErrno::EIO);
-            }
+        if self.own {
+            send(connection, unique, &self.message, |errno| self.reply.error(errno));
+        } else {
+            self.reply.ok();
         }
     }
 
     pub(super) fn error(self, errno: FuserErrno) {
         self.reply.error(errno);
     }
+}
+
+/// Sends a message of our own; fuser's reply, which is then used up by `error`, says EIO
+/// where that fails.
+fn send(connection: &Connection, unique: Unique, message: &[u8], error: impl FnOnce(FuserErrno)) {
+    match connection.own_reply.data(unique, message) {
+        Ok(()) => expecting_failure(|| error(FuserErrno::EIO)),
+        Err(problem) => {
+            log::error!("a listing could not be sent ({problem}); EIO instead");
+            error(FuserErrno::EIO);
+        }
+    }
+}
+
+/// `struct fuse_dirent`: 24 bytes and the name, padded to 8 bytes (as `fuse_entry_out` is).
+fn encode_name(message: &mut Vec<u8>, entry: &DirectoryEntry<'_>) {
+    let name = entry.name.as_encoded_bytes();
+    let name_length = u32::try_from(name.len()).expect("the entry fitted the buffer");
+    let kind = entry.kind.map_or(0, FileType::mode) >> 12;
+    message.extend_from_slice(&entry.inode.0.to_ne_bytes());
+    message.extend_from_slice(&entry.next_offset.to_ne_bytes());
+    message.extend_from_slice(&name_length.to_ne_bytes());
+    message.extend_from_slice(&kind.to_ne_bytes());
+    message.extend_from_slice(name);
+    message.resize(message.len().next_multiple_of(8), 0);
 }
 
 /// `struct fuse_entry_out`, 128 bytes; all zero for a name without a lookup.

@@ -60,7 +60,7 @@ impl FuserReply {
                 return send_created(sender, connection, &entry, &opened);
             }
             (Self::Empty(sender), Reply::Done) => sender.ok(),
-            (Self::Directory(listing), Reply::Done) => listing.send(),
+            (Self::Directory(listing), Reply::Done) => listing.send(connection, unique),
             (Self::DirectoryPlus(listing), Reply::Done) => listing.send(connection, unique),
             (Self::Entry(sender), Reply::Entry(entry)) => send_entry(sender, connection, &entry),
             (Self::Attr(sender), Reply::Attributes(reply)) => sender.attr(

@@ -323,7 +323,7 @@ impl FileSystem for Memory {
             let item = DirectoryEntry {
                 name,
                 inode: file.inode,
-                kind: FileType::Regular,
+                kind: Some(FileType::Regular),
                 next_offset: position as u64 + 1,
                 entry: (plus && !bare).then_some(&described),
             };

@@ -1,0 +1,755 @@
+# ruff: noqa: ANN401 - a handle is any object, and overriding methods say which
+# ruff: noqa: ARG002 - the methods of this class are there to be overridden
+# ruff: noqa: D402 - "stat(2)" is no signature
+# ruff: noqa: D417 - what all methods share is said once, in the class's docstring
+"""The base class of file systems by paths that are written in Python."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TypeAlias
+
+    from fusesg._core import (
+        Attributes,
+        Context,
+        DirectoryEntry,
+        Entry,
+        FilesystemStatistics,
+        Lock,
+        PollWaiter,
+        SetAttributes,
+    )
+    from fusesg._data import Answer, Data
+
+    _Path: TypeAlias = str | Any
+    """A path, or None for an open file without a name.
+
+    Most classes never meet None, and may say `path: str`; the others say
+    `path: str | None`.
+    """
+
+
+class PathFilesystem:
+    r"""A file system by paths: subclass it, and define the operations it has.
+
+    ```python
+    class Hello(fusesg.PathFilesystem):
+        def getattr(self, path, handle, ctx):
+            if path == "/":
+                return fusesg.Attributes(mode=stat.S_IFDIR | 0o755)
+            if path == "/hello":
+                return fusesg.Attributes(mode=stat.S_IFREG | 0o444, size=6)
+            return None
+
+        def readdir(self, path, handle, offset, ctx):
+            return ["hello"]
+
+        def read(self, path, handle, offset, size, ctx):
+            return b"hello\n"[offset : offset + size]
+    ```
+
+    It is `Filesystem` with a path in place of inode numbers, and as fast but for
+    putting the path together: which inode has which path, Rust remembers. `getattr` is
+    the only method that must be there; what else is absent is answered as for
+    `Filesystem`.
+
+    **Paths** are absolute, `/` being the root: a str as `os.fsdecode` makes it. A path
+    is right when the method is called, and names of directories above it may be renamed
+    while it runs. After its last name was removed an open file has none: methods then
+    get `path=None` and the handle that `open` returned. Of a class whose handles are
+    None the core answers for such a file itself: `getattr` as it was before, all else
+    ESTALE.
+
+    **Arguments.** `handle` is what `open`, `create` or `opendir` returned, the very
+    object. `ctx` tells who calls, and always comes last. Offsets and sizes are bytes;
+    times are integer nanoseconds since the epoch; modes, flags and errnos are those of
+    the modules stat, os and errno.
+
+    **Inode numbers** need not be given: each file gets one, which it keeps under all
+    its names as long as the kernel knows it. Where `Attributes` have an `inode`, that
+    is the number (`st_ino`), and files with the same one are hard links of one file. 0
+    is "no number"; 1 belongs to the root, so that a file which has it is given another
+    one.
+
+    **Telling of files.** Methods that tell of a file return `Attributes`, or an `Entry`
+    of them to say how long they are to be believed. Those that create or change
+    something may return None: then `getattr` is called.
+
+    **Absent methods.** What a class does not define never reaches Python: the core
+    answers as said below after "Without it". The methods of this base class count as
+    absent; called through `super()` they raise OSError with ENOSYS, or do nothing where
+    doing nothing is right.
+
+    **Errors.** Raise OSError with an errno, or one of its subclasses:
+    `raise FileNotFoundError(errno.ENOENT, path)`. An exception that says nothing
+    about an errno is answered EIO and logged with its traceback to the logger
+    `fusesg`.
+
+    **Threads.** Methods are called from several threads at once, as far as the
+    interpreter lock lets them; the kernel serialises changes of one directory, and
+    nothing else may be relied upon.
+
+    Attributes:
+        readdirplus: Entries of `readdir` may carry attributes, which saves the kernel a
+            lookup for each such name. Default True.
+        atomic_o_trunc: `open` truncates on O_TRUNC itself. Default False: the kernel
+            calls `setattr` with size 0.
+        cache_symlinks: Symbolic links never change; the kernel may keep their targets.
+            Default False.
+        keep_cache: Pages that the kernel has cached stay valid from one `open` to the
+            next, where no `open` says otherwise. Default False.
+        read_only: Nothing can be modified: mount read-only. Default False; a class
+            without any method that modifies something is mounted read-only anyway.
+    """
+
+    __fusesg_base__: ClassVar[bool] = True
+    """The methods defined by this very class count as absent."""
+
+    __fusesg_paths__: ClassVar[bool] = True
+    """Methods take paths."""
+
+    readdirplus: bool
+    atomic_o_trunc: bool
+    cache_symlinks: bool
+    keep_cache: bool
+    read_only: bool
+
+    # Life cycle
+
+    def init(self) -> None:
+        """Called once when the mount is there, before any operation.
+
+        An exception ends the mount and is raised by `fusesg.mount`.
+        """
+
+    def destroy(self) -> None:
+        """Called once after the last operation.
+
+        Nobody waits for its result; an exception is logged.
+        """
+
+    # Names and attributes
+
+    def getattr(
+        self, path: _Path, handle: Any | None, ctx: Context
+    ) -> Attributes | Entry | None:
+        """Attributes of what a path leads to: stat(2), and whether it is there at all.
+
+        It answers lookups, too: opening `/a/b` asks for `/`, `/a` and `/a/b`. Every
+        file system needs it: without it `fusesg.mount` raises TypeError.
+
+        Args:
+            path: The path; None for an open file that has lost its last name.
+            handle: What `open` returned, where the kernel asks through an open file.
+
+        Returns:
+            The attributes; None if there is nothing, which the kernel believes for
+            `Config.negative_timeout`.
+
+        Raises:
+            FileNotFoundError: There is nothing; the same as None.
+        """
+        raise _absent("getattr")
+
+    def setattr(
+        self,
+        path: _Path,
+        changes: SetAttributes,
+        handle: Any | None,
+        ctx: Context,
+    ) -> Attributes | Entry | None:
+        """Changes attributes: chmod, chown, truncate, utimensat.
+
+        Without it: EPERM, or EROFS if no method of the class modifies anything.
+
+        Args:
+            path: The path; None for an open file that has lost its last name.
+            changes: What to change; None leaves a field as it is, and times may be
+                `fusesg.NOW`.
+            handle: What `open` returned, for ftruncate(2) and its like.
+
+        Returns:
+            All attributes after the change; None: `getattr` tells.
+        """
+        raise _absent("setattr")
+
+    def readlink(self, path: str, ctx: Context) -> str:
+        """Target of a symbolic link.
+
+        Without it: EINVAL.
+
+        Returns:
+            The target, as it was given to `symlink`.
+        """
+        raise _absent("readlink")
+
+    def access(self, path: str, mask: int, ctx: Context) -> None:
+        """Checks access: access(2), chdir(2).
+
+        Asked only with `Config.default_permissions` off; the kernel decides otherwise.
+
+        Without it: everything is allowed, and the kernel stops asking.
+
+        Args:
+            mask: `os.R_OK`, `os.W_OK` and `os.X_OK`, or 0 for existence.
+
+        Raises:
+            PermissionError: Access is denied.
+        """
+        raise _absent("access")
+
+    # Creating, removing, renaming
+
+    def mknod(
+        self, path: str, mode: int, rdev: int, ctx: Context
+    ) -> Attributes | Entry | None:
+        """Creates a file, FIFO, socket or device.
+
+        Without it: EPERM, or EROFS if no method of the class modifies anything.
+
+        Args:
+            path: The new path.
+            mode: Type and permissions, with the umask applied.
+            rdev: Device number (`os.makedev`) where the type is a device.
+
+        Returns:
+            The new file; None: `getattr` tells.
+
+        Raises:
+            FileExistsError: The path exists.
+        """
+        raise _absent("mknod")
+
+    def mkdir(self, path: str, mode: int, ctx: Context) -> Attributes | Entry | None:
+        """Creates a directory.
+
+        Without it: EPERM, or EROFS if no method of the class modifies anything.
+
+        Args:
+            path: The new path.
+            mode: Permissions, with the umask applied.
+
+        Returns:
+            The new directory; None: `getattr` tells.
+
+        Raises:
+            FileExistsError: The path exists.
+        """
+        raise _absent("mkdir")
+
+    def symlink(
+        self, path: str, target: str, ctx: Context
+    ) -> Attributes | Entry | None:
+        """Creates a symbolic link.
+
+        Without it: EPERM, or EROFS if no method of the class modifies anything.
+
+        Args:
+            path: The new path.
+            target: Where it leads; need not exist.
+
+        Returns:
+            The new link; None: `getattr` tells.
+
+        Raises:
+            FileExistsError: The path exists.
+        """
+        raise _absent("symlink")
+
+    def link(self, path: str, new_path: str, ctx: Context) -> Attributes | Entry | None:
+        """Creates a hard link.
+
+        Without it: EPERM, or EROFS if no method of the class modifies anything.
+
+        Args:
+            path: The path that exists.
+            new_path: The new path.
+
+        Returns:
+            The file, whose `inode` says that both paths are one; None: `getattr` tells.
+            Without an `inode` the new path is a file of its own to programs.
+
+        Raises:
+            FileExistsError: The path exists.
+        """
+        raise _absent("link")
+
+    def unlink(self, path: str, ctx: Context) -> None:
+        """Removes a name that is not a directory.
+
+        While the file is open it stays in use, through its handle: with `path=None`.
+
+        Without it: EPERM, or EROFS if no method of the class modifies anything.
+
+        Raises:
+            FileNotFoundError: The path does not exist.
+        """
+        raise _absent("unlink")
+
+    def rmdir(self, path: str, ctx: Context) -> None:
+        """Removes an empty directory.
+
+        Without it: EPERM, or EROFS if no method of the class modifies anything.
+
+        Raises:
+            OSError: ENOTEMPTY, the directory has entries.
+        """
+        raise _absent("rmdir")
+
+    def rename(self, path: str, new_path: str, flags: int, ctx: Context) -> None:
+        """Renames or moves; an existing target is replaced.
+
+        What lies below a directory, and what is open, has its new path from then on.
+
+        Without it: EPERM, or EROFS if no method of the class modifies anything.
+
+        Args:
+            path: The old path.
+            new_path: The new path.
+            flags: 0, `fusesg.RENAME_NOREPLACE` or `fusesg.RENAME_EXCHANGE`.
+
+        Raises:
+            FileExistsError: The target exists, with RENAME_NOREPLACE.
+            OSError: EINVAL for a flag that is not supported, ENOTEMPTY.
+        """
+        raise _absent("rename")
+
+    # Files
+
+    def open(self, path: str, flags: int, ctx: Context) -> Any:
+        """Opens a file.
+
+        Without it: succeeds; the handle is None.
+
+        Args:
+            flags: `os.O_RDONLY` and its like. O_CREAT, O_EXCL and O_NOCTTY never come,
+                O_TRUNC only if the class sets `atomic_o_trunc`.
+
+        Returns:
+            The handle: any object, which `read`, `write`, `release` and others get
+            back; or `Opened(handle, ...)` to say how the kernel shall treat it.
+
+            A `BackingHandle`, `SegmentHandle` or `BytesHandle` carries out reads,
+            writes, seeks and syncs by itself, without Python. (For writes the mount
+            must not be read-only: a class with no method that modifies something sets
+            `read_only` to False.)
+        """
+        raise _absent("open")
+
+    def create(self, path: str, mode: int, flags: int, ctx: Context) -> Any:
+        """Creates and opens a file.
+
+        Without it: the kernel uses `mknod` and `open`; EPERM or EROFS without those.
+
+        Args:
+            path: The new path.
+            mode: Type and permissions, with the umask applied.
+            flags: As for `open`.
+
+        Returns:
+            What `open` would return; `getattr` then tells of the new file. Or a tuple
+            of its `Attributes` (or `Entry`) and that.
+
+        Raises:
+            FileExistsError: The path exists and flags have O_EXCL.
+        """
+        raise _absent("create")
+
+    def read(
+        self, path: _Path, handle: Any, offset: int, size: int, ctx: Context
+    ) -> Answer:
+        """Reads from a file.
+
+        What is returned is a plan: Rust fetches the bytes of extents after the
+        interpreter lock is released, and no byte of them enters Python.
+
+        Without it: ENOSYS.
+
+        Args:
+            offset: First byte.
+            size: Most bytes to return.
+
+        Returns:
+            A bytes-like object, a segment, a `SegmentList`, a `Pipe`, a `Socket`, a
+            `Fetch` or a list of these, of at most `size` bytes; fewer mean end of file.
+        """
+        raise _absent("read")
+
+    def write(
+        self, path: _Path, handle: Any, offset: int, data: memoryview, ctx: Context
+    ) -> int:
+        """Writes to a file.
+
+        Without it: EPERM, or EROFS if no method of the class modifies anything.
+
+        Args:
+            offset: Where in the file the first byte goes.
+            data: The bytes, read-only. A view that is kept stays valid, and keeps one
+                of the mount's buffers from being used again.
+
+        Returns:
+            How many bytes were taken, from the first on.
+
+        Raises:
+            OSError: ENOSPC, EFBIG, EDQUOT.
+        """
+        raise _absent("write")
+
+    def write_plan(
+        self, path: _Path, handle: Any, offset: int, size: int, ctx: Context
+    ) -> Data:
+        """Says where the bytes of a write go; in place of `write`.
+
+        Rust writes them there, without the interpreter lock.
+
+        Without it: `write` is called.
+
+        Args:
+            offset: Where in the file the first byte goes.
+            size: How many bytes there are.
+
+        Returns:
+            Extents of writable backings, in order; fewer bytes than `size` are a short
+            write.
+
+        Raises:
+            OSError: ENOSPC, EFBIG, EDQUOT.
+        """
+        raise _absent("write_plan")
+
+    def flush(self, path: _Path, handle: Any, ctx: Context) -> None:
+        """A descriptor of an open file was closed.
+
+        Called once for each close(2), so more than once for a handle whose descriptor
+        was duplicated or inherited. The error is what close(2) returns.
+
+        Without it: succeeds, and the kernel stops asking.
+        """
+
+    def release(self, path: _Path, handle: Any, ctx: Context) -> None:
+        """The last descriptor of an open file was closed.
+
+        Called once for each handle; nobody waits for it. When the mount ends the kernel
+        may leave it out, so what must not be lost is brought home in `flush`.
+
+        Without it: the handle is dropped.
+        """
+
+    def fsync(self, path: _Path, handle: Any, datasync: bool, ctx: Context) -> None:
+        """Brings a file to stable storage.
+
+        Without it: succeeds, and the kernel stops asking.
+
+        Args:
+            datasync: Only the data, and what is needed to read it: fdatasync(2).
+        """
+        raise _absent("fsync")
+
+    def fallocate(
+        self,
+        path: _Path,
+        handle: Any,
+        offset: int,
+        length: int,
+        mode: int,
+        ctx: Context,
+    ) -> None:
+        """Allocates, frees or zeroes a range: fallocate(2).
+
+        Without it: EOPNOTSUPP, and the kernel stops asking.
+
+        Args:
+            offset: First byte.
+            length: How many bytes.
+            mode: `FALLOC_FL_` flags of linux/falloc.h.
+
+        Raises:
+            OSError: EOPNOTSUPP for a mode that is not supported.
+        """
+        raise _absent("fallocate")
+
+    def lseek(
+        self, path: _Path, handle: Any, offset: int, whence: int, ctx: Context
+    ) -> int:
+        """Finds data or a hole.
+
+        Without it: the whole file is data, and the kernel stops asking.
+
+        Args:
+            offset: Where to start.
+            whence: `os.SEEK_DATA` or `os.SEEK_HOLE`; the others never come.
+
+        Returns:
+            The offset found.
+
+        Raises:
+            OSError: ENXIO, nothing of that kind from `offset` on.
+        """
+        raise _absent("lseek")
+
+    def copy_file_range(
+        self,
+        in_path: _Path,
+        in_handle: Any,
+        in_offset: int,
+        out_path: _Path,
+        out_handle: Any,
+        out_offset: int,
+        length: int,
+        flags: int,
+        ctx: Context,
+    ) -> int:
+        """Copies between two files of this mount: copy_file_range(2).
+
+        Without it: the kernel reads and writes instead.
+
+        Args:
+            in_path: The source.
+            in_handle: The source's handle.
+            in_offset: First byte in the source.
+            out_path: The target.
+            out_handle: The target's handle.
+            out_offset: Where in the target the first byte goes.
+            length: How many bytes.
+            flags: 0; none are defined.
+
+        Returns:
+            How many bytes were copied; 0 is end of file.
+        """
+        raise _absent("copy_file_range")
+
+    def bmap(self, path: str, blocksize: int, index: int, ctx: Context) -> int:
+        """Block of a device behind a block of a file.
+
+        Asked only of file systems on a block device.
+
+        Without it: FIBMAP fails, and the kernel stops asking.
+
+        Args:
+            blocksize: Size of a block in bytes.
+            index: Number of the block in the file.
+
+        Returns:
+            Number of the block on the device.
+        """
+        raise _absent("bmap")
+
+    def ioctl(
+        self,
+        path: _Path,
+        handle: Any,
+        command: int,
+        data: bytes,
+        out_size: int,
+        ctx: Context,
+    ) -> bytes | tuple[int, bytes]:
+        """A restricted ioctl(2): sizes are those encoded in the command.
+
+        Without it: ENOTTY.
+
+        Args:
+            command: The number of the ioctl.
+            data: What the caller sends.
+            out_size: Most bytes the caller takes back.
+
+        Returns:
+            The data for the caller, or the result of ioctl(2) and the data.
+        """
+        raise _absent("ioctl")
+
+    def poll(
+        self,
+        path: _Path,
+        handle: Any,
+        events: int,
+        waiter: PollWaiter | None,
+        ctx: Context,
+    ) -> int:
+        """Which of some events are ready: poll(2), select(2), epoll(7).
+
+        Without it: always ready, and the kernel stops asking.
+
+        Args:
+            events: `select.POLLIN` and its like.
+            waiter: Where not None: call its `notify()` once, from anywhere, when
+                readiness changes.
+
+        Returns:
+            The events that are ready now.
+        """
+        raise _absent("poll")
+
+    # Directories
+
+    def opendir(self, path: str, flags: int, ctx: Context) -> Any:
+        """Opens a directory.
+
+        Without it: succeeds; the handle is None.
+
+        Args:
+            flags: As for `open`.
+
+        Returns:
+            The handle, or `Opened(handle, cache_directory=True)` to let the kernel keep
+            the listing.
+        """
+        raise _absent("opendir")
+
+    def readdir(
+        self, path: _Path, handle: Any, offset: int, ctx: Context
+    ) -> Iterable[str | DirectoryEntry]:
+        """Lists a directory.
+
+        Names are enough. With `DirectoryEntry(name, 0, mode)` programs also know the
+        type of each name, and with `DirectoryEntry.of(name, attributes)` the kernel
+        need not ask for the attributes one by one.
+
+        Without `next_offset` in its entries it is called once for each open directory,
+        with offset 0, and the answer is kept until the directory is closed; that must
+        not be more than 4 million entries. With `next_offset` it is called for each
+        part of the listing, and may return a generator: what does not fit is not asked
+        of it.
+
+        Without it: ENOSYS.
+
+        Args:
+            offset: 0, or the `next_offset` after which to go on.
+
+        Returns:
+            Names and entries. "." and ".." are added if they are missing, unless there
+            are positions.
+        """
+        raise _absent("readdir")
+
+    def releasedir(self, path: _Path, handle: Any, ctx: Context) -> None:
+        """The last descriptor of an open directory was closed.
+
+        Called once for each handle; nobody waits for it.
+
+        Without it: the handle is dropped.
+        """
+
+    def fsyncdir(self, path: _Path, handle: Any, datasync: bool, ctx: Context) -> None:
+        """Brings a directory to stable storage.
+
+        Without it: succeeds, and the kernel stops asking.
+
+        Args:
+            datasync: Only the entries.
+        """
+        raise _absent("fsyncdir")
+
+    # The file system
+
+    def statfs(self, path: str, ctx: Context) -> FilesystemStatistics:
+        """Sizes of the file system: statvfs(3), df(1).
+
+        Without it: sane numbers, nothing counted.
+
+        Returns:
+            The sizes.
+        """
+        raise _absent("statfs")
+
+    # Extended attributes
+
+    def getxattr(self, path: str, name: str, ctx: Context) -> bytes:
+        """Value of an extended attribute.
+
+        Queries for the size, and ERANGE, are answered by the core.
+
+        Without it: EOPNOTSUPP, and the kernel stops asking.
+
+        Args:
+            name: The name with its namespace, such as "user.comment".
+
+        Returns:
+            The value.
+
+        Raises:
+            OSError: ENODATA, there is no such attribute.
+        """
+        raise _absent("getxattr")
+
+    def setxattr(
+        self, path: str, name: str, value: bytes, flags: int, ctx: Context
+    ) -> None:
+        """Sets an extended attribute.
+
+        Without it: EOPNOTSUPP, and the kernel stops asking.
+
+        Args:
+            name: The name with its namespace.
+            value: The value.
+            flags: 0, `os.XATTR_CREATE` or `os.XATTR_REPLACE`.
+
+        Raises:
+            FileExistsError: It exists, with XATTR_CREATE.
+            OSError: ENODATA, it does not exist, with XATTR_REPLACE.
+        """
+        raise _absent("setxattr")
+
+    def listxattr(self, path: str, ctx: Context) -> Iterable[str]:
+        """Names of the extended attributes.
+
+        Without it: EOPNOTSUPP, and the kernel stops asking.
+
+        Returns:
+            The names with their namespaces.
+        """
+        raise _absent("listxattr")
+
+    def removexattr(self, path: str, name: str, ctx: Context) -> None:
+        """Removes an extended attribute.
+
+        Without it: EOPNOTSUPP, and the kernel stops asking.
+
+        Args:
+            name: The name with its namespace.
+
+        Raises:
+            OSError: ENODATA, there is no such attribute.
+        """
+        raise _absent("removexattr")
+
+    # Locks
+
+    def getlk(self, path: _Path, handle: Any, lock: Lock, ctx: Context) -> Lock:
+        """A lock that would keep `lock` from being set: fcntl(2), F_GETLK.
+
+        Without it: with neither `getlk` nor `setlk` the kernel keeps POSIX locks
+        itself, which is right unless other machines share the files.
+
+        Args:
+            lock: The lock that is asked about; its owner is `ctx.lock_owner`.
+
+        Returns:
+            A lock in the way, or one of kind `fcntl.F_UNLCK`.
+        """
+        raise _absent("getlk")
+
+    def setlk(
+        self, path: _Path, handle: Any, lock: Lock, wait: bool, ctx: Context
+    ) -> None:
+        """Sets or clears a POSIX lock: fcntl(2), F_SETLK and F_SETLKW.
+
+        Without it: with neither `getlk` nor `setlk` the kernel keeps POSIX locks
+        itself, which is right unless other machines share the files.
+
+        Args:
+            lock: The lock; its owner is `ctx.lock_owner`.
+            wait: Wait until it can be had.
+
+        Raises:
+            BlockingIOError: It is held by another, and `wait` is false.
+        """
+        raise _absent("setlk")
+
+
+def _absent(operation: str) -> OSError:
+    """The answer of this base class to an operation called through super()."""
+    return OSError(errno.ENOSYS, f"fusesg.PathFilesystem has no {operation}()")

@@ -1,0 +1,299 @@
+//! File systems of paths: what differs from those of inodes.
+//!
+//! Most methods have a path for the inode and are else the same; the other files call them,
+//! with the path from [`Callback::file`] and [`Callback::open_file`]. Here is the rest:
+//!
+//! - `getattr` answers lookups, and tells of what was created if the method itself did not,
+//! - names become paths, and the table of paths follows what was done to them,
+//! - an open file may have lost its last name.
+
+use std::ffi::OsStr;
+
+use fusesg_fs::{
+    Entry, Errno, FileType, Handle, Inode, Operation, OperationKind, PathTable, RenameFlags, Reply,
+    Result,
+};
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+
+use super::{Callback, Outcome, attributes, data, names};
+use crate::conversions::errors;
+use crate::dispatch::handles;
+use crate::values::attributes::PyAttributes;
+use crate::values::entry::PyEntry;
+use crate::values::set_attributes::PySetAttributes;
+
+/// What a method that tells of a file may return.
+const ENTRY: &str = "Attributes, an Entry or None";
+
+/// Calls the method; returns what it returned, or `None` where only the path is new.
+pub(super) fn invoke<'py>(
+    call: &Callback<'_, 'py>,
+    paths: &PathTable,
+    operation: &Operation<'_>,
+) -> Result<Option<Bound<'py, PyAny>>> {
+    let kind = operation.kind();
+    let ctx = || call.ctx();
+    let named = |parent: &Inode, name: &OsStr| call.path_of(paths, *parent, name);
+    let result = match operation {
+        Operation::Lookup { parent, name } => describe(call, kind, named(parent, name)?)?,
+        Operation::Unlink { parent, name } | Operation::Rmdir { parent, name } => {
+            call.method(kind, (named(parent, name)?, ctx()))?
+        }
+        Operation::Symlink { parent, name, target } => {
+            call.method(kind, (named(parent, name)?, call.name(target)?, ctx()))?
+        }
+        Operation::Mknod { parent, name, mode, rdev } => {
+            call.method(kind, (named(parent, name)?, *mode, *rdev, ctx()))?
+        }
+        Operation::Mkdir { parent, name, mode } => {
+            call.method(kind, (named(parent, name)?, *mode, ctx()))?
+        }
+        Operation::Create { parent, name, mode, flags } => {
+            let ctx = call.ctx_of_file(None, *flags);
+            call.method(kind, (named(parent, name)?, *mode, *flags, ctx))?
+        }
+        Operation::Link { inode, new_parent, new_name } => {
+            call.method(kind, (call.file(*inode)?, named(new_parent, new_name)?, ctx()))?
+        }
+        Operation::Rename { parent, name, new_parent, new_name, flags } => {
+            let (from, to) = (named(parent, name)?, named(new_parent, new_name)?);
+            call.method(kind, (from, to, flags.bits(), ctx()))?
+        }
+        Operation::Getattr { inode, handle } => match call.path(paths, *inode)? {
+            Some(path) => call.method(kind, (path, call.optional_handle(*handle)?, ctx()))?,
+            None => unlinked_attributes(call, paths, *inode, *handle)?,
+        },
+        Operation::Setattr { inode, handle, changes } => {
+            let handle = handle_of(call, paths, *inode, *handle)?;
+            let path = call.path(paths, *inode)?;
+            if path.is_none() && handle.is_none() {
+                return Err(Errno::ESTALE);
+            }
+            call.method(kind, (path, PySetAttributes(*changes), handle, ctx()))?
+        }
+        // nothing says which file it is, and nothing is lost if the class does not hear of it
+        Operation::Flush { inode, handle, .. } | Operation::Release { inode, handle, .. }
+            if call.path(paths, *inode)?.is_none() && call.handle(*handle)?.is_none() =>
+        {
+            call.py.None().into_bound(call.py)
+        }
+        // whatever file it is asked through, the file system is one
+        Operation::Statfs { inode } if call.path(paths, *inode)?.is_none() => {
+            call.method(kind, (PyString::new(call.py, "/"), ctx()))?
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(result))
+}
+
+/// What the result comes to, or `None` where only the path was new.
+pub(super) fn outcome<'py>(
+    call: &Callback<'_, 'py>,
+    paths: &PathTable,
+    operation: &Operation<'_>,
+    result: &Bound<'py, PyAny>,
+) -> Result<Option<Outcome>> {
+    let kind = operation.kind();
+    let new = |parent: &Inode, name: &OsStr, expected| {
+        created(call, paths, kind, (*parent, name), expected, result).map(Reply::Entry)
+    };
+    let reply = match operation {
+        Operation::Lookup { .. } if result.is_none() => return Err(Errno::ENOENT),
+        Operation::Lookup { parent, name } => {
+            let entry = entry(call, "getattr", result)?;
+            Reply::Entry(remember(paths, *parent, name, entry)?)
+        }
+        Operation::Symlink { parent, name, .. } => new(parent, name, Some(FileType::SymbolicLink))?,
+        Operation::Mknod { parent, name, mode, .. } => {
+            new(parent, name, FileType::from_mode(*mode))?
+        }
+        Operation::Mkdir { parent, name, .. } => new(parent, name, Some(FileType::Directory))?,
+        Operation::Link { new_parent, new_name, .. } => new(new_parent, new_name, None)?,
+        Operation::Create { parent, name, flags, .. } => {
+            opened_new(call, paths, (*parent, name), *flags, result)?
+        }
+        Operation::Unlink { parent, name } | Operation::Rmdir { parent, name } => {
+            paths.unlink(*parent, name);
+            Reply::Done
+        }
+        Operation::Rename { parent, name, new_parent, new_name, flags } => {
+            if flags.contains(RenameFlags::EXCHANGE) {
+                paths.exchange(*parent, name, *new_parent, new_name);
+            } else {
+                paths.rename(*parent, name, *new_parent, new_name);
+            }
+            Reply::Done
+        }
+        Operation::Getattr { inode, .. } | Operation::Setattr { inode, .. } => {
+            let entry = if result.is_none() && kind == OperationKind::Setattr {
+                match call.path(paths, *inode)? {
+                    Some(path) => entry(call, "getattr", &describe(call, kind, path)?)?,
+                    None => {
+                        entry(call, "getattr", &unlinked_attributes(call, paths, *inode, None)?)?
+                    }
+                }
+            } else if result.is_none() {
+                return Err(Errno::ENOENT);
+            } else {
+                entry(call, kind.name(), result)?
+            };
+            let mut reply = attributes::checked(call, kind, *inode, entry.attributes)?;
+            reply.timeout = entry.attribute_timeout;
+            paths.set_attributes(*inode, &reply.attributes);
+            Reply::Attributes(reply)
+        }
+        Operation::Open { inode, flags } => {
+            let opened = data::opened(call, kind, *flags, result)?;
+            paths.opened(*inode, opened.handle);
+            Reply::Opened(opened)
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(reply.into()))
+}
+
+impl<'py> Callback<'_, 'py> {
+    /// The path of an inode as an argument; `None` if it has none any more.
+    fn path(&self, paths: &PathTable, inode: Inode) -> Result<Option<Bound<'py, PyString>>> {
+        paths.path(inode).map(|path| self.name(&path)).transpose()
+    }
+
+    /// The path of a name as an argument.
+    fn path_of(
+        &self,
+        paths: &PathTable,
+        parent: Inode,
+        name: &OsStr,
+    ) -> Result<Bound<'py, PyString>> {
+        // a directory that was removed has nothing in it, and gets nothing
+        self.name(&paths.path_of(parent, name).ok_or(Errno::ENOENT)?)
+    }
+}
+
+/// Asks `getattr` about a path.
+fn describe<'py>(
+    call: &Callback<'_, 'py>,
+    kind: OperationKind,
+    path: Bound<'py, PyString>,
+) -> Result<Bound<'py, PyAny>> {
+    debug_assert_ne!(kind, OperationKind::Getattr);
+    let getattr = call.core.methods.get(OperationKind::Getattr).ok_or(Errno::ENOSYS)?;
+    call.invoke(getattr, "getattr", (path, call.py.None(), call.ctx()))
+}
+
+/// Asks about a file without a name: through an open file, if the class can; else the
+/// attributes are those that were known last.
+fn unlinked_attributes<'py>(
+    call: &Callback<'_, 'py>,
+    paths: &PathTable,
+    inode: Inode,
+    handle: Option<Handle>,
+) -> Result<Bound<'py, PyAny>> {
+    let known = paths.attributes(inode).ok_or(Errno::ESTALE)?;
+    let handle = handle_of(call, paths, inode, handle)?;
+    let getattr = call.core.methods.get(OperationKind::Getattr).ok_or(Errno::ENOSYS)?;
+    if !handle.is_none() {
+        match getattr.bind(call.py).call1((call.py.None(), handle, call.ctx())) {
+            Ok(result) if !result.is_none() => return Ok(result),
+            // the backend's error, rather than that of a method that needs a path
+            Err(error) => match errors::errno_of(call.py, &error) {
+                (errno, None) if errno != Errno::ENOENT => return Err(errno),
+                _ => {}
+            },
+            Ok(_) => {}
+        }
+    }
+    let known = Bound::new(call.py, PyAttributes(known));
+    known.map(Bound::into_any).map_err(|error| call.raised("getattr", &error))
+}
+
+/// The handle as the class knows it; where the kernel names none, as for fstat(2), and the
+/// file has no path either, one through which it is open.
+fn handle_of<'py>(
+    call: &Callback<'_, 'py>,
+    paths: &PathTable,
+    inode: Inode,
+    handle: Option<Handle>,
+) -> Result<Bound<'py, PyAny>> {
+    let any_open = || paths.open_handle(inode).filter(|_| paths.path(inode).is_none());
+    call.optional_handle(handle.or_else(any_open))
+}
+
+/// The entry that a method's result tells of, with the class's number.
+fn entry<'py>(call: &Callback<'_, 'py>, method: &str, result: &Bound<'py, PyAny>) -> Result<Entry> {
+    if let Ok(attributes) = result.cast::<PyAttributes>() {
+        let attributes = attributes.get().0;
+        Ok(Entry { attributes, ..Entry::NEGATIVE })
+    } else if let Ok(entry) = result.cast::<PyEntry>() {
+        Ok(entry.get().0)
+    } else {
+        Err(call.wrong(method, result, ENTRY))
+    }
+}
+
+/// Counts a lookup of an entry, which then has the number that the kernel is told.
+fn remember(paths: &PathTable, parent: Inode, name: &OsStr, mut entry: Entry) -> Result<Entry> {
+    entry.attributes.inode = paths.remember(parent, name, &entry.attributes)?;
+    Ok(entry)
+}
+
+/// The entry of something new, of type `expected`: `getattr` tells of it if the method
+/// returned None.
+fn created<'py>(
+    call: &Callback<'_, 'py>,
+    paths: &PathTable,
+    kind: OperationKind,
+    (parent, name): (Inode, &OsStr),
+    expected: Option<FileType>,
+    result: &Bound<'py, PyAny>,
+) -> Result<Entry> {
+    let entry = if result.is_none() {
+        let path = call.path_of(paths, parent, name)?;
+        entry(call, "getattr", &describe(call, kind, path)?)?
+    } else {
+        entry(call, kind.name(), result)?
+    };
+    names::check_type(call, kind, entry.attributes.kind, expected)?;
+    remember(paths, parent, name, entry)
+}
+
+/// What create returned: a handle, or what it tells of the file and a handle.
+fn opened_new<'py>(
+    call: &Callback<'_, 'py>,
+    paths: &PathTable,
+    place: (Inode, &OsStr),
+    flags: i32,
+    result: &Bound<'py, PyAny>,
+) -> Result<Reply> {
+    const KIND: OperationKind = OperationKind::Create;
+    let nothing = call.py.None().into_bound(call.py);
+    let (told, handle) = match result.extract::<(Bound<'py, PyAny>, Bound<'py, PyAny>)>() {
+        // a handle may be a tuple, too
+        Ok((told, handle))
+            if result.is_instance_of::<PyTuple>()
+                && (told.is_instance_of::<PyAttributes>() || told.is_instance_of::<PyEntry>()) =>
+        {
+            (told, handle)
+        }
+        _ => (nothing, result.clone()),
+    };
+    let opened = data::opened(call, KIND, flags, &handle)?;
+    match created(call, paths, KIND, place, Some(FileType::Regular), &told) {
+        Ok(entry) => {
+            paths.opened(entry.attributes.inode, opened.handle);
+            Ok(Reply::Created(entry, opened))
+        }
+        Err(errno) => {
+            // it was opened, and the kernel will never close it
+            if handles::is_python(opened.handle) {
+                drop(call.core.handles.remove(opened.handle));
+            }
+            if call.core.methods.get(OperationKind::Release).is_some() {
+                let path = call.path_of(paths, place.0, place.1)?;
+                let _ = call.method(OperationKind::Release, (path, handle, call.ctx()));
+            }
+            Err(errno)
+        }
+    }
+}
