@@ -7,7 +7,7 @@ with status 1 if there is any.
 An argument is documented under "Args:" of the function, or of the class for its
 constructor; fields of a class that are its settings, under "Attributes:". What all
 methods of a class share is named in backticks by a paragraph of the class that begins
-with "**Arguments**". A method that overrides another may leave it all to that one.
+in bold letters. A method that overrides another may leave it all to that one.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ def described(text: str, section: str) -> dict[str, str]:
 
 def shared(text: str) -> set[str]:
     """The arguments that a class describes once for all its methods."""
-    paragraphs = [part for part in text.split("\n\n") if part.startswith("**Arguments")]
-    return set(re.findall(r"`(\w+)`", " ".join(paragraphs)))
+    paragraphs = [part for part in text.split("\n\n") if part.startswith("**")]
+    return set(re.findall(r"`(\w+)", " ".join(paragraphs)))
 
 
 def docstring(node: ast.AST) -> str:

@@ -41,7 +41,7 @@ SDIST_FILES = LICENCES | {
 SDIST_DIRECTORIES = {
     "docs",
     "examples",
-    "python/fusesg",
+    "python",
     "rust/fs",
     "rust/oracle",
     "rust/python",

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from fusesg._client import Client, StrPath
 
+_NONE = -1  # no descriptor
+
 _FLAGS = {
     "r": 0,
     "w": os.O_CREAT | os.O_TRUNC,
@@ -46,12 +48,14 @@ class ClientFile(io.RawIOBase):
     def __init__(
         self, client: Client, path: StrPath, mode: str, permissions: int
     ) -> None:
-        flags = _flags(mode)
-        self._client = client
-        self._fd = client.open(path, flags, permissions)
-        self._access = flags & os.O_ACCMODE
         self.name: StrPath = path
         self.mode: str = mode if "b" in mode else mode[:1] + "b" + mode[1:]
+        self._client = client
+        # what raises below leaves an object that is closed all the same, when it dies
+        self._fd = _NONE
+        flags = _flags(mode)
+        self._fd = client.open(path, flags, permissions)
+        self._access = flags & os.O_ACCMODE
         if flags & os.O_APPEND:
             client.lseek(self._fd, 0, os.SEEK_END)
 
@@ -146,7 +150,7 @@ class ClientFile(io.RawIOBase):
             try:
                 super().close()
             finally:
-                if not self._client.closed:
+                if self._fd != _NONE and not self._client.closed:
                     self._client.close(self._fd)
 
     def _check_open(self) -> None:

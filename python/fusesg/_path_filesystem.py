@@ -480,7 +480,7 @@ class PathFilesystem:
         Without it: the whole file is data, and the kernel stops asking.
 
         Args:
-            offset: Where to start.
+            offset: First byte to look at.
             whence: `os.SEEK_DATA` or `os.SEEK_HOLE`; the others never come.
 
         Returns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import math
 import pickle
 import re
@@ -26,8 +27,8 @@ def test_options_of_mount_are_the_fields():
 def test_every_field_is_documented_with_its_default():
     for field in dataclasses.fields(fusesg.Config):
         (text,) = re.findall(
-            rf"^        {field.name}: (.*(?:\n            .*)*)",
-            fusesg.Config.__doc__,
+            rf"^    {field.name}: (.*(?:\n        .*)*)",
+            inspect.getdoc(fusesg.Config),
             re.MULTILINE,
         )
         match field.default:
