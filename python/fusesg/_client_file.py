@@ -40,6 +40,10 @@ class ClientFile(io.RawIOBase):
     Made by `Client.open_file`. It has no `fileno`: its descriptor is the client's, and
     means nothing to the system.
 
+    **Errors** are those of `io.FileIO`: ValueError of a file that is closed,
+    `io.UnsupportedOperation` of one that was not opened for what is asked, OSError of
+    the file system.
+
     Attributes:
         name: The path that it was opened with.
         mode: How, as `io.FileIO` shows it.

@@ -66,6 +66,10 @@ class Context:
         lock_owner: Owner of POSIX locks.
         open_flags: Flags of the open file.
         write_flags: `WRITE_CACHE` and the like.
+
+    Raises:
+        ValueError: A number is out of range.
+        TypeError: A value is not an int.
     """
 
     def __new__(
@@ -165,6 +169,10 @@ class Attributes:
         Args:
             st: Anything with the attributes of `os.stat_result`.
             inode: Inode number in place of `st.st_ino`.
+
+        Raises:
+            AttributeError: `st` lacks one of them.
+            ValueError: A number is out of range.
         """
     def replace(
         self,
@@ -197,6 +205,10 @@ class Attributes:
             atime_ns: Last access, nanoseconds since the epoch.
             mtime_ns: Last change of the content, nanoseconds since the epoch.
             ctime_ns: Last change of the attributes, nanoseconds since the epoch.
+
+        Raises:
+            ValueError: A number is out of range, or `mode` has no type bits.
+            TypeError: A value is not an int.
         """
     def __replace__(self, **changes: SupportsIndex) -> Attributes: ...
     @property
@@ -319,6 +331,9 @@ class DirectoryEntry:
             name: The name.
             entry: What a lookup of the name would answer, or the attributes only.
             next_offset: Position after this entry.
+
+        Raises:
+            ValueError: A value is out of range, or the name cannot be a name.
         """
     @property
     def name(self) -> str:
@@ -378,6 +393,9 @@ class FilesystemStatistics:
 
         Args:
             st: Anything with the attributes of `os.statvfs_result`.
+
+        Raises:
+            AttributeError: `st` lacks one of them.
         """
     @property
     def block_size(self) -> int:
@@ -454,6 +472,9 @@ class SetAttributes:
         Args:
             attributes: The attributes before.
             now_ns: What `NOW` stands for; the current time by default.
+
+        Returns:
+            The attributes after them.
         """
     @property
     def mode(self) -> int | None:
@@ -670,6 +691,10 @@ class Zeros:
 
     Args:
         length: Number of bytes.
+
+    Raises:
+        ValueError: `length` is negative, or no file is that long.
+        TypeError: `length` is not an int.
     """
 
     def __new__(cls, length: SupportsIndex) -> Self: ...
@@ -811,6 +836,9 @@ class SegmentList:
         Args:
             offset: First byte.
             size: Number of bytes at most.
+
+        Raises:
+            ValueError: A number is negative.
         """
     def tobytes(self) -> bytes:
         """The bytes themselves, read now; fewer where a file ends early.

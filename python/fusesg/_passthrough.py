@@ -38,6 +38,9 @@ class Passthrough(_core.Passthrough, Filesystem):
     Args:
         source: The directory that is shown.
 
+    Raises:
+        OSError: `source` is no directory, or cannot be opened.
+
     Attributes:
         source: The same, absolute. A plain attribute: a class of yours may give the
             name another meaning.
