@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from fusesg import _config_fields as fields
 from fusesg import _config_sources as sources
@@ -271,7 +271,7 @@ class Config:
             # hashable, and nobody else's
             object.__setattr__(self, "cpu_affinity", frozenset(self.cpu_affinity))
 
-    def replace(self, **options: object) -> Self:
+    def replace(self, **options: Unpack[ConfigOptions]) -> Self:
         """A copy with some settings changed.
 
         Args:
@@ -284,7 +284,7 @@ class Config:
             TypeError: A keyword is unknown, or a value has the wrong type.
             ValueError: A value is out of range.
         """
-        copy = dataclasses.replace(self, **options)  # type: ignore[arg-type]
+        copy = dataclasses.replace(self, **options)
         kept = {key: at for key, at in self._origins.items() if key not in options}
         return copy._with_origins(kept | _keywords(options))  # noqa: SLF001 - of this class
 
@@ -312,7 +312,7 @@ class Config:
         environment: Mapping[str, str] | None = None,
         options: str = "",
         profile: str | None = None,
-        **keywords: object,
+        **keywords: Unpack[ConfigOptions],
     ) -> Self:
         """The settings from several sources.
 
@@ -438,7 +438,7 @@ class Config:
         return cls.load(options=options)
 
     @classmethod
-    def profile(cls, name: str, **keywords: object) -> Self:
+    def profile(cls, name: str, **keywords: Unpack[ConfigOptions]) -> Self:
         """The settings of a profile: what serves one purpose best, as measured.
 
         - "latency": many small requests, one after another, for content that seldom
@@ -457,7 +457,7 @@ class Config:
             TypeError: A keyword is unknown, or a value has the wrong type.
             ValueError: There is no such profile, or a value is out of range.
         """
-        return cls.load(profile=name, **keywords)  # type: ignore[arg-type] # no others
+        return cls.load(profile=name, **keywords)
 
     # The origins are no field: settings are equal wherever they come from.
 

@@ -20,6 +20,7 @@ from fusesg.cli._errors import CommandError, UsageError
 if TYPE_CHECKING:
     import argparse
 
+    from fusesg._config import ConfigOptions
 
 _OF_THE_COMMAND = ("config", "log_file")
 """Options of `-o` that name what the command line has an option of its own for."""
@@ -41,7 +42,9 @@ def load(options: argparse.Namespace) -> fusesg.Config:
     Raises:
         CommandError: One of them is wrong; the text says where.
     """
-    keywords = {"trace": True} if getattr(options, "trace", False) else {}
+    keywords: ConfigOptions = {}
+    if getattr(options, "trace", False):
+        keywords["trace"] = True
     try:
         return fusesg.Config.load(
             options.config or os.environ.get(FILE_VARIABLE) or None,

@@ -1,5 +1,6 @@
 """Mounts, their settings, and clients."""
 
+import os
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -22,6 +23,11 @@ def configured() -> fusesg.Config:
     assert_type(config.entry_timeout, float)
     assert_type(config.request_timeout, float | None)
     assert_type(fusesg.Config.from_options("ro,entry_timeout=60"), fusesg.Config)
+    assert_type(fusesg.Config.profile("latency", trace=True), fusesg.Config)
+    loaded = fusesg.Config.load(
+        "/etc/fusesg.toml", environment=os.environ, noatime=True
+    )
+    assert_type(loaded.origins(), dict[str, str])
     return config.replace(read_only=True)
 
 

@@ -7,6 +7,9 @@ fusesg.Config(threads=4)  # wrong: call-arg, reportCallIssue
 fusesg.Config(entry_timeout="60")  # wrong: arg-type, reportArgumentType
 fusesg.Config(max_write=None)  # wrong: arg-type, reportArgumentType
 fusesg.Config(True)  # wrong: call-arg, reportCallIssue
+fusesg.Config().replace(threads=4)  # wrong: call-arg, reportCallIssue
+fusesg.Config.profile("latency", trace="yes")  # wrong: arg-type, reportArgumentType
+fusesg.Config.load(options=["ro"])  # wrong: arg-type, reportArgumentType
 fusesg.Config().read_only = True  # wrong: misc, reportAttributeAccessIssue
 
 fusesg.mount(Hello())  # wrong: call-arg, reportCallIssue
