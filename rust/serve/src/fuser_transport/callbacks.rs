@@ -21,6 +21,7 @@ use fusesg_fs::{
 use super::FuserReply;
 use super::attributes::{set_time, timestamp};
 use super::capabilities;
+use super::direct_open;
 use super::directory_reply::{PlainListing, PlusListing};
 use crate::MountConfig;
 use crate::notifier::poll_waiter;
@@ -223,7 +224,8 @@ impl Filesystem for FuserTransport {
 
     fn open(&self, r: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let operation = Operation::Open { inode: inode(ino), flags: flags.0 };
-        self.serve(r, 0, 0, FuserReply::Open(reply), operation);
+        let added = direct_open::added_flags(flags.0, &self.served.properties);
+        self.serve(r, 0, 0, FuserReply::Open(reply, added), operation);
     }
 
     fn read(
@@ -423,7 +425,8 @@ impl Filesystem for FuserTransport {
         reply: ReplyCreate,
     ) {
         let operation = Operation::Create { parent: inode(parent), name: name(n), mode, flags };
-        self.serve(r, umask, 0, FuserReply::Create(reply), operation);
+        let added = direct_open::added_flags(flags, &self.served.properties);
+        self.serve(r, umask, 0, FuserReply::Create(reply, added), operation);
     }
 
     fn getlk(

@@ -16,6 +16,7 @@
 mod attributes;
 mod callbacks;
 mod capabilities;
+mod direct_open;
 mod directory_reply;
 mod reply;
 

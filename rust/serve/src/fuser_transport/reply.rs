@@ -18,7 +18,8 @@ use crate::connection::Connection;
 pub(crate) enum FuserReply {
     Attr(ReplyAttr),
     Bmap(ReplyBmap),
-    Create(ReplyCreate),
+    /// With what the transport adds to the file system's flags.
+    Create(ReplyCreate, OpenedFlags),
     Data(ReplyData),
     Directory(PlainListing),
     DirectoryPlus(PlusListing),
@@ -27,7 +28,8 @@ pub(crate) enum FuserReply {
     Ioctl(ReplyIoctl),
     Lock(ReplyLock),
     Lseek(ReplyLseek),
-    Open(ReplyOpen),
+    /// With what the transport adds to the file system's flags.
+    Open(ReplyOpen, OpenedFlags),
     Opendir(ReplyOpen),
     Poll(ReplyPoll),
     Statfs(ReplyStatfs),
@@ -53,11 +55,11 @@ impl FuserReply {
             }
         };
         match (self, reply) {
-            (Self::Open(sender), Reply::Opened(opened)) => {
-                return send_opened(sender, connection, inode, &opened);
+            (Self::Open(sender, added), Reply::Opened(opened)) => {
+                return send_opened(sender, connection, inode, &opened, added);
             }
-            (Self::Create(sender), Reply::Created(entry, opened)) => {
-                return send_created(sender, connection, &entry, &opened);
+            (Self::Create(sender, added), Reply::Created(entry, opened)) => {
+                return send_created(sender, connection, &entry, &opened, added);
             }
             (Self::Empty(sender), Reply::Done) => sender.ok(),
             (Self::Directory(listing), Reply::Done) => listing.send(connection, unique),
@@ -138,7 +140,7 @@ impl FuserReply {
         match self {
             Self::Attr(sender) => sender.error(errno),
             Self::Bmap(sender) => sender.error(errno),
-            Self::Create(sender) => sender.error(errno),
+            Self::Create(sender, _) => sender.error(errno),
             Self::Data(sender) => sender.error(errno),
             Self::Directory(listing) => listing.error(errno),
             Self::DirectoryPlus(listing) => listing.error(errno),
@@ -147,7 +149,7 @@ impl FuserReply {
             Self::Ioctl(sender) => sender.error(errno),
             Self::Lock(sender) => sender.error(errno),
             Self::Lseek(sender) => sender.error(errno),
-            Self::Open(sender) | Self::Opendir(sender) => sender.error(errno),
+            Self::Open(sender, _) | Self::Opendir(sender) => sender.error(errno),
             Self::Poll(sender) => sender.error(errno),
             Self::Statfs(sender) => sender.error(errno),
             Self::Write(sender) => sender.error(errno),
@@ -179,7 +181,13 @@ fn send_entry(sender: ReplyEntry, connection: &Connection, entry: &Entry) {
     );
 }
 
-fn send_opened(sender: ReplyOpen, connection: &Connection, inode: Inode, opened: &Opened) -> bool {
+fn send_opened(
+    sender: ReplyOpen,
+    connection: &Connection,
+    inode: Inode,
+    opened: &Opened,
+    added: OpenedFlags,
+) -> bool {
     let handle = FileHandle(opened.handle.0);
     let flags = treatment(opened, connection.file_defaults);
     let backing = connection
@@ -189,7 +197,7 @@ fn send_opened(sender: ReplyOpen, connection: &Connection, inode: Inode, opened:
         Ok(Some(backing)) => {
             sender.opened_passthrough(handle, passthrough_flags(flags), &backing);
         }
-        Ok(None) => sender.opened(handle, fopen_flags(flags)),
+        Ok(None) => sender.opened(handle, fopen_flags(flags | added)),
         Err(errno) => {
             sender.error(FuserErrno::from_i32(errno.number()));
             return false;
@@ -203,6 +211,7 @@ fn send_created(
     connection: &Connection,
     entry: &Entry,
     opened: &Opened,
+    added: OpenedFlags,
 ) -> bool {
     let handle = FileHandle(opened.handle.0);
     let flags = treatment(opened, connection.file_defaults);
@@ -226,7 +235,8 @@ fn send_created(
             &backing,
         ),
         Ok(None) => {
-            sender.created(&timeout, &attributes, generation, handle, fopen_flags(flags));
+            let flags = fopen_flags(flags | added);
+            sender.created(&timeout, &attributes, generation, handle, flags);
         }
         Err(errno) => {
             sender.error(FuserErrno::from_i32(errno.number()));
