@@ -62,8 +62,9 @@ class Filesystem:
     nothing else may be relied upon.
 
     Attributes:
-        readdirplus: Entries of `readdir` carry an `Entry`, which saves the kernel a
-            lookup for each name. Default False.
+        readdirplus: The kernel may ask `readdir` for attributes: an entry that carries
+            an `Entry` saves it a lookup. Default: True for a class that defines `readdir`
+            and not `forget` (see there).
         atomic_o_trunc: `open` truncates on O_TRUNC itself. Default False: the kernel
             calls `setattr` with size 0.
         cache_symlinks: Symbolic links never change; the kernel may keep their targets.
@@ -122,7 +123,8 @@ class Filesystem:
 
         Called from a thread of its own, later and batched; nobody waits for it. Entries
         in listings (`readdirplus`) count, too, if the kernel took them: a class that
-        counts lookups itself cannot know that, and leaves `readdirplus` off.
+        counts lookups itself cannot know that; for a class with `forget`,
+        `readdirplus` is off unless it says otherwise.
 
         Without it: answered in Rust without taking the interpreter lock.
 

@@ -59,6 +59,13 @@ class WithPositions(Directory):
                 yield self.entry(name, number, number)
 
 
+class OnlyAttributes(Directory):
+    """The same, with attributes; that they save lookups is not declared."""
+
+    def entry(self, name, number, next_offset=None):
+        return fusesg.DirectoryEntry.of(name, file_entry(number), next_offset)
+
+
 class WithAttributes(Directory):
     """The same, with attributes, and who counts lookups."""
 
@@ -297,7 +304,7 @@ def test_a_listing_with_positions_may_never_end(directory):
 # With attributes
 
 
-@pytest.mark.parametrize("kind", [WithAttributes, WithBoth])
+@pytest.mark.parametrize("kind", [OnlyAttributes, WithAttributes, WithBoth])
 def test_attributes_in_a_listing_save_lookups(mounted, mountpoint, kind):
     filesystem = kind(200)
     with mounted(filesystem, entry_timeout=60, attribute_timeout=60) as mount:
@@ -307,8 +314,17 @@ def test_attributes_in_a_listing_save_lookups(mounted, mountpoint, kind):
     assert mount.statistics()["operations"]["readdirplus"]["count"] > 0
 
 
-@pytest.mark.parametrize("kind", [Directory, WithPositions])
-def test_attributes_are_asked_for_only_where_they_are_declared(
+class Declines(OnlyAttributes):
+    readdirplus = False
+
+
+class Counts(OnlyAttributes):
+    def forget(self, inode, count):
+        pass
+
+
+@pytest.mark.parametrize("kind", [Declines, Counts])
+def test_no_attributes_are_asked_for_where_the_class_declines_or_counts_lookups(
     mounted, mountpoint, kind
 ):
     filesystem = kind(200)
@@ -316,6 +332,15 @@ def test_attributes_are_asked_for_only_where_they_are_declared(
         for entry in os.scandir(mountpoint):
             entry.stat()
     assert "readdirplus" not in mount.statistics()["operations"]
+    assert len(filesystem.looked_up) == 200
+
+
+@pytest.mark.parametrize("kind", [Directory, WithPositions])
+def test_a_listing_without_attributes_is_read_the_same(mounted, mountpoint, kind):
+    filesystem = kind(200)
+    with mounted(filesystem):
+        names = [entry.name for entry in os.scandir(mountpoint) if entry.stat()]
+    assert sorted(names) == sorted(filesystem.names)
     assert len(filesystem.looked_up) == 200
 
 

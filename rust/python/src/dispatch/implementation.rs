@@ -187,11 +187,15 @@ impl Declared {
             implemented = implemented.without(Kind::CopyFileRange);
         }
         let base = native.unwrap_or_default();
-        let readdirplus = self.readdirplus.unwrap_or(
+        let readdirplus = self.readdirplus.unwrap_or_else(|| match native {
             // lookups of paths are counted here, and so may be those in listings
-            self.by_path
-                || base.readdirplus && !overridden(&[Kind::Lookup, Kind::Getattr, Kind::Readdir]),
-        );
+            _ if self.by_path => true,
+            Some(native) => {
+                native.readdirplus && !overridden(&[Kind::Lookup, Kind::Getattr, Kind::Readdir])
+            }
+            // a class that counts lookups cannot know which entries the kernel took
+            None => overridden(&[Kind::Readdir]) && !overridden(&[Kind::Forget]),
+        });
         if !readdirplus {
             implemented = implemented.without(Kind::Readdirplus);
         }
