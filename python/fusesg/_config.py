@@ -150,9 +150,10 @@ class Config:
         directory_buffer: How much of a directory programs are told to read at a time,
             in bytes (`st_blksize`), and so, from Linux 6.16 on, the size of a listing
             request; at most 1 MiB, which is what the C library takes. Default 32768,
-            what it takes by itself: more saves requests in directories of thousands of
-            names, and costs memory for each that is open. 0 leaves it to the file
-            system.
+            what it takes by itself. More saves requests where each is expensive, as
+            those to a Python class are, in directories of thousands of names; with
+            `readdirplus` "auto" it also makes more of a listing carry attributes, and
+            every directory takes longer to open. 0 leaves it to the file system.
 
     How requests travel:
 

@@ -1,4 +1,10 @@
-"""Profiles: settings that go together."""
+"""Profiles: settings that go together.
+
+What is in them is what brings something where settings were measured one by one
+(docs/performance.md). What a class has to be written for is in none: whether a FLUSH
+may be left out (`no_flush`) or writes may overtake each other
+(`parallel_direct_writes`) is for its author to say.
+"""
 
 from __future__ import annotations
 
@@ -33,15 +39,13 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             keep_cache=True,
             cache_directories=True,
             cache_symlinks=True,
-            readdirplus="always",
+            kernel_passthrough=True,
         ),
         "throughput": _profile(
             "large files from beginning to end, and many requests at a time",
-            attribute_timeout=60.0,
+            keep_cache=True,
             kernel_passthrough=True,
-            max_readahead=1 << 20,
-            max_background=512,
-            directory_buffer=128 << 10,
+            max_readahead=512 << 10,
         ),
         "strict": _profile(
             "content that changes behind the mount's back: nothing is remembered, and "

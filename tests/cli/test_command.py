@@ -19,7 +19,18 @@ def test_version(fusesg_command):
 
 
 @pytest.mark.parametrize(
-    "command", ["", "mount", "umount", "demo", "doctor", "bench", "bench seeds"]
+    "command",
+    [
+        "",
+        "mount",
+        "umount",
+        "config",
+        "install-helper",
+        "demo",
+        "doctor",
+        "bench",
+        "bench seeds",
+    ],
 )
 def test_help_teaches_by_example(fusesg_command, command):
     result = fusesg_command(*command.split(), "--help")
@@ -84,6 +95,27 @@ subprocess.run(["mount", "-i", "-t", "fuse.dead", "-o", options, "dead", sys.arg
         result = fusesg_command("doctor")
         assert f"nobody answers at {mountpoint}" in result.stdout
         assert f"-> fusesg umount --lazy {mountpoint}" in result.stdout
+
+    @pytest.mark.requires("root")
+    def test_cpus_that_are_kept_awake(self, fusesg_command):
+        device = os.open("/dev/cpu_dma_latency", os.O_RDWR)
+        try:
+            os.write(device, bytes(4))
+            result = fusesg_command("doctor")
+        finally:
+            os.close(device)
+        found = re.search(r"(\w+) +waking a CPU +(.*)", result.stdout)
+        assert found.groups() == ("OK", "at most 0 us, by /dev/cpu_dma_latency")
+
+    def test_what_would_make_a_lone_request_quicker(self, fusesg_command):
+        result = fusesg_command("doctor")
+        status, finding = re.search(
+            r"(\w+) +waking a CPU +(.*)", result.stdout
+        ).groups()
+        if "a lone request takes" in finding:
+            assert "-o cpu_affinity=N" in result.stdout
+        else:
+            assert status == "OK"
 
 
 class TestDemo:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from fusesg.cli import _mount_table
+from fusesg.cli import _install_helper, _mount_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,11 @@ _KERNEL_PASSTHROUGH_SINCE = (6, 9)
 _FULL_REQUEST_PAGES = 256
 _PIPE_SIZE = 1 << 20
 _MANY_FILES = 65536
+_HALT_POLL = "/sys/module/haltpoll/parameters/guest_halt_poll_ns"
 _HALT_POLL_NS = 200_000
+_SHALLOW_US = 10
+_SLOW_WAKE_UP = "a lone request takes 25 to 60 us, on its client's CPU 10"
+_SAME_CPU = "or -o cpu_affinity=N, and the client on CPU N: taskset -c N ..."
 _ANSWER_SECONDS = 2.0
 _FUSECTL = "/sys/fs/fuse/connections"
 
@@ -192,21 +196,37 @@ def _open_files() -> Iterator[Check]:
 
 def _processors() -> Iterator[Check]:
     name = "CPUs"
-    count = len(os.sched_getaffinity(0))
-    path = "/sys/module/haltpoll/parameters/guest_halt_poll_ns"
-    halt_poll = _read(path).strip()
-    if count == 1:
+    mine = len(os.sched_getaffinity(0))
+    count = f"{mine} of {os.cpu_count()}"
+    if mine == 1:
         remedy = "allow a second CPU, so that clients and servers need not take turns"
-        yield Check(name, Status.WARN, "1", remedy)
-    elif halt_poll and int(halt_poll) < _HALT_POLL_NS:
-        # waking an idle virtual CPU takes longer than serving the request
-        remedy = f"echo {_HALT_POLL_NS} > {path}, for requests that come one by one"
-        yield Check(name, Status.WARN, f"{count}, idle ones wake slowly", remedy)
+        yield Check(name, Status.WARN, count, remedy)
     else:
-        yield Check(name, Status.OK, str(count))
+        yield Check(name, Status.OK, f"{count}, wherever the scheduler wants")
 
 
-# What helps in trouble
+def _wake_up() -> Iterator[Check]:
+    """What a request that comes alone waits for: an idle CPU that is woken."""
+    name = "waking a CPU"
+    driver = _read("/sys/devices/system/cpu/cpuidle/current_driver").strip()
+    halt_poll = _read(_HALT_POLL).strip()
+    held = _held_latency()
+    if held is not None and held <= _SHALLOW_US:
+        yield Check(name, Status.OK, f"at most {held} us, by /dev/cpu_dma_latency")
+    elif driver == "haltpoll" and halt_poll and int(halt_poll) < _HALT_POLL_NS:
+        finding = f"{_SLOW_WAKE_UP}, as idle virtual CPUs sleep at once"
+        remedy = f"echo {_HALT_POLL_NS} > {_HALT_POLL}, which costs the host CPU time"
+        yield Check(name, Status.WARN, finding, f"{remedy}; {_SAME_CPU}")
+    elif driver not in {"", "none", "haltpoll"}:
+        # deep sleep is what most machines want: no warning
+        finding = f"{_SLOW_WAKE_UP} where they sleep deeply (driver {driver})"
+        remedy = f"tuned-adm profile latency-performance, if it matters; {_SAME_CPU}"
+        yield Check(name, Status.OK, finding, remedy)
+    else:
+        yield Check(name, Status.OK, "nothing here makes it slow")
+
+
+# What helps in trouble, and what else there is
 
 
 def _control() -> Iterator[Check]:
@@ -216,6 +236,15 @@ def _control() -> Iterator[Check]:
     else:
         remedy = f"mount -t fusectl none {_FUSECTL}, to abort a mount that hangs"
         yield Check(name, Status.WARN, "not mounted", remedy)
+
+
+def _helper() -> Iterator[Check]:
+    name = "mount(8)"
+    if _install_helper.is_installed():
+        yield Check(name, Status.OK, "mount -t fuse.fusesg SOURCE MOUNTPOINT works")
+    else:
+        remedy = "fusesg install-helper, if /etc/fstab is to mount it"
+        yield Check(name, Status.OK, "does not know fusesg", remedy)
 
 
 _CHECKS: list[Callable[[], Iterator[Check]]] = [
@@ -230,6 +259,8 @@ _CHECKS: list[Callable[[], Iterator[Check]]] = [
     _pipe_size,
     _open_files,
     _processors,
+    _wake_up,
+    _helper,
     _control,
 ]
 
@@ -241,6 +272,15 @@ def _read(path: str) -> str:
             return file.read()
     except OSError:
         return ""
+
+
+def _held_latency() -> int | None:
+    """Microseconds within which CPUs have to wake up, as some process asks for."""
+    try:
+        with open("/dev/cpu_dma_latency", "rb") as device:
+            return int.from_bytes(device.read(4), sys.byteorder, signed=True)
+    except OSError:
+        return None
 
 
 def _is_admin() -> bool:
