@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 from fusesg import _config_fields as fields
 from fusesg import _config_sources as sources
@@ -45,7 +45,7 @@ class ConfigOptions(TypedDict, total=False):
     parallel_direct_writes: bool
     cache_directories: bool
     cache_symlinks: bool
-    readdirplus: str
+    readdirplus: Literal["auto", "always", "never"]
     directory_buffer: int
     max_write: int
     splice_threshold: int
@@ -239,7 +239,9 @@ class Config:
     parallel_direct_writes: bool = fields.flag(default=False)
     cache_directories: bool = fields.flag(default=False)
     cache_symlinks: bool = fields.flag(default=False)
-    readdirplus: str = fields.choice("auto", "always", "never")
+    readdirplus: Literal["auto", "always", "never"] = fields.choice(
+        "auto", "always", "never"
+    )
     directory_buffer: int = fields.integer(32_768, 0, 1 << 20, "bytes")
     max_write: int = fields.integer(1_044_480, PAGE, 16 << 20, "bytes", step=PAGE)
     splice_threshold: int = fields.integer(32_768, 0, 2**32 - 1, "bytes")
