@@ -209,6 +209,11 @@ class Config:
             10, far above what a busy interpreter needs; None is never.
         trace: Log every operation and its answer, to the logger `fusesg.trace` at
             level DEBUG. Off.
+
+    Raises:
+        TypeError: A keyword is unknown, or a value has the wrong type; the message says
+            which there are.
+        ValueError: A value is out of range, or two exclude each other.
     """
 
     allow_other: bool = fields.flag(default=False)

@@ -63,8 +63,8 @@ class Filesystem:
 
     Attributes:
         readdirplus: The kernel may ask `readdir` for attributes: an entry that carries
-            an `Entry` saves it a lookup. Default: True for a class that defines `readdir`
-            and not `forget` (see there).
+            an `Entry` saves it a lookup. Default: True for a class that defines
+            `readdir` and not `forget` (see there).
         atomic_o_trunc: `open` truncates on O_TRUNC itself. Default False: the kernel
             calls `setattr` with size 0.
         cache_symlinks: Symbolic links never change; the kernel may keep their targets.
