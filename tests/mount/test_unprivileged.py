@@ -50,6 +50,9 @@ class User:
         self.directory = directory
         self.mountpoint = directory / "mnt"
         self.source = directory / "source"
+        self.environment = os.environ | {
+            "PYTHONPATH": str(Path(fusesg.__file__).parents[1])
+        }
         self.become: list[str] = []
         self.uid = os.getuid()
         if self.uid == 0:
@@ -67,7 +70,7 @@ class User:
         return subprocess.Popen(
             [*self.become, *map(str, command)],
             cwd=self.directory,
-            env=os.environ | {"PYTHONPATH": str(Path(fusesg.__file__).parents[1])},
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -280,6 +283,40 @@ def test_a_mount_of_somebody_else_stays(user):
     assert "cannot be unmounted" in result.stderr
     assert mount_line(user) is not None
     subprocess.run([*command, "umount", user.mountpoint], check=True)
+
+
+@pytest.mark.requires("root", "program unshare")
+def test_a_line_of_fstab_that_users_may_mount(user):
+    fstab = user.directory / "fstab"
+    line = f"{user.source} {user.mountpoint} fuse.fusesg user,noauto,entry_timeout=3"
+    fstab.write_text(f"{line} 0 0\n")
+    # mount(8) looks for helpers in /sbin and, for users, for lines in /etc/fstab only
+    script = """
+        set -e
+        mount -t tmpfs none "$(realpath /sbin)"
+        "$PYTHON" -P -m fusesg install-helper > /dev/null
+        test -e /etc/fstab || exit 77
+        mount --bind fstab /etc/fstab
+        trap 'umount -l "$MNT" 2> /dev/null || true' EXIT
+        set +e
+        $BECOME sh -c 'mount "$MNT"; cat "$MNT/file"; umount "$MNT"; exit $?' || exit
+        findmnt "$MNT" && exit 9
+        exit 0
+    """
+    result = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", script],
+        cwd=user.directory,
+        env=user.environment
+        | {"PYTHON": user.interpreter, "MNT": str(user.mountpoint)}
+        | {"BECOME": " ".join(user.become)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    if result.returncode == 77:
+        pytest.skip("this machine has no /etc/fstab")
+    assert (result.stdout, result.stderr, result.returncode) == ("content", "", 0)
 
 
 def test_doctor(user):

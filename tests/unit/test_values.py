@@ -299,6 +299,17 @@ class TestOpened:
         others = ("direct_io", "no_flush", "parallel_direct_writes", "cache_directory")
         assert not any(getattr(opened, name) for name in others)
         assert repr(fusesg.Opened(3, direct_io=True)) == "Opened(3, direct_io=True)"
+        opened = fusesg.Opened(3, keep_cache=False, nonseekable=True)
+        assert repr(opened) == "Opened(3, keep_cache=False, nonseekable=True)"
+
+    def test_what_is_not_said_is_for_the_mount_to_decide(self):
+        opened = fusesg.Opened(3, direct_io=False, no_flush=True)
+        assert opened.direct_io is False
+        assert opened.no_flush is True
+        assert opened.keep_cache is None
+        assert opened.parallel_direct_writes is None
+        assert opened.cache_directory is None
+        assert opened.nonseekable is False
 
     def test_flags_are_named(self):
         with pytest.raises(TypeError):

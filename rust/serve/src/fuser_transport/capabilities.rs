@@ -196,6 +196,22 @@ mod tests {
     }
 
     #[test]
+    fn listings_carry_attributes_where_both_sides_want_them() {
+        let plus = InitFlags::FUSE_DO_READDIRPLUS;
+        let auto = InitFlags::FUSE_READDIRPLUS_AUTO;
+        for (offered, when, expected) in [
+            (true, Readdirplus::Auto, plus | auto),
+            (true, Readdirplus::Always, plus),
+            (true, Readdirplus::Never, InitFlags::empty()),
+            (false, Readdirplus::Always, InitFlags::empty()),
+        ] {
+            let properties = Properties { readdirplus: offered, ..Properties::default() };
+            let config = MountConfig { readdirplus: when, ..config() };
+            assert_eq!(wanted(&properties, &config) & (plus | auto), expected, "{when:?}");
+        }
+    }
+
+    #[test]
     fn what_fuser_cannot_carry_is_never_asked_for() {
         let everything = TABLE.iter().fold(InitFlags::empty(), |flags, (flag, _)| flags | *flag);
         for flag in [
