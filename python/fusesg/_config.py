@@ -124,7 +124,9 @@ class Config:
         direct_io: Programs read and write past the page cache: each call is a request
             of its own, of the size that the program chose. Off, since most programs
             read little at a time; on where content changes without the kernel knowing.
-            Excludes `writeback_cache` and `kernel_passthrough`.
+            A write then comes with `WRITE_KILL_SUIDGID` in `Context.write_flags` where
+            set-id bits have to go, and the file system clears them. Excludes
+            `writeback_cache` and `kernel_passthrough`.
         keep_cache: What the page cache has of a file is still good when it is opened
             again, unless its size or mtime have changed. Off: it would show old content
             of a file whose change does not show in its attributes.
