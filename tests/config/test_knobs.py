@@ -293,7 +293,10 @@ def test_max_readahead_may_be_more_than_the_kernel_offers(
 def cpus_by_thread():
     found = {}
     for task in Path("/proc/self/task").iterdir():
-        lines = (task / "status").read_text().splitlines()
+        try:
+            lines = (task / "status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):  # it has just ended
+            continue
         fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
         found[fields["Name"]] = fields["Cpus_allowed_list"]
     return found

@@ -412,15 +412,17 @@ def test_more_than_was_asked_for_is_eio(answering, counts, expect_log):
 
 def test_the_first_error_wins_and_answers_at_once(answering, counts):
     """The function that still runs neither delays the answer nor changes it."""
-    failed = threading.Event()
+    begun, failed = threading.Event(), threading.Event()
     ended = threading.Semaphore(0)
 
     def fails_later():
+        begun.set()
         assert failed.wait(SECONDS)
         ended.release()
         raise PermissionError
 
     def fails():
+        assert begun.wait(SECONDS)  # what has not begun never would
         raise FileNotFoundError
 
     answer = [fusesg.Fetch(fails_later, 1), fusesg.Fetch(fails, 1)]
