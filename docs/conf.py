@@ -24,6 +24,7 @@ myst_enable_extensions = ["colon_fence", "fieldlist"]
 myst_heading_anchors = 4
 
 add_module_names = False
+highlight_language = "text"
 maximum_signature_line_length = 72
 python_use_unqualified_type_names = True
 smartquotes_action = "D"  # dashes only: quotes are as they are typed

@@ -49,19 +49,25 @@ def class_around(node: nodes.Node) -> str | None:
     return None
 
 
-def is_within(node: nodes.Node) -> bool:
-    """Whether a node is where there must be no link."""
+def may_link(node: nodes.Node, page: str) -> bool:
+    """Whether there may be a link at a node."""
+    below = node
     while node := node.parent:
         if isinstance(node, NOT_WITHIN):
-            return True
-    return False
+            return False
+        # the first column of a guide for porting has the names of another library
+        is_port = page.startswith("guides/from-")
+        if is_port and isinstance(node, nodes.row) and node.index(below) == 0:
+            return False
+        below = node
+    return True
 
 
 def link(app: Sphinx, tree: nodes.document, page: str) -> None:
     """Makes links of the names on one page."""
     objects = app.env.domains.python_domain.objects
     for literal in list(tree.findall(nodes.literal)):
-        if is_within(literal):
+        if not may_link(literal, page):
             continue
         for name in candidates(literal.astext(), class_around(literal)):
             if found := objects.get(name):
