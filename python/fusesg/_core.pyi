@@ -1422,6 +1422,13 @@ class Mount:
         """Makes the kernel forget attributes and cached data."""
     def invalidate_entry(self, parent: int, name: str, deleted: bool = False) -> None:
         """Makes the kernel forget a name."""
+    def locate(self, path: _StrOrBytesPath) -> tuple[int | None, str, int | None, bool]:
+        """What the kernel knows of a path.
+
+        Returns:
+            The inode of its directory, its name there, its own inode, and whether that
+            is a directory's.
+        """
     def store(self, inode: int, offset: int, data: Buffer) -> None:
         """Puts data into the kernel's cache."""
 

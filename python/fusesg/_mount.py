@@ -189,6 +189,50 @@ class Mount:
         """
         self._core.store(inode, offset, data)
 
+    def invalidate_path(
+        self, path: StrPath, offset: int = 0, length: int = 0, *, deleted: bool = False
+    ) -> None:
+        """Makes the kernel ask again about a path: for a `PathFilesystem`.
+
+        Call it when what is at the path has changed, has come or is gone by other ways
+        than this mount: attributes and cached data are forgotten as by
+        `invalidate_inode`, and the name, whether it was there or not, as by
+        `invalidate_entry` (but for that of a directory that is there, which somebody
+        may be in). A path that the kernel has not asked about is ignored.
+
+        Args:
+            path: The path in the file system, from its root "/".
+            offset: First byte to forget; negative: attributes only.
+            length: How many bytes; 0 is up to the end.
+            deleted: There is nothing at the path any more.
+
+        Raises:
+            TypeError: The file system is one of inodes.
+            ValueError: The path does not begin with a slash.
+        """
+        parent, name, inode, is_directory = self._core.locate(path)
+        if inode is not None:
+            self.invalidate_inode(inode, offset, length)
+        if parent is not None and (deleted or not is_directory):
+            self.invalidate_entry(parent, name, deleted=deleted)
+
+    def store_path(self, path: StrPath, offset: int, data: bytes) -> None:
+        """Puts data into the kernel's cache, as `store`: for a `PathFilesystem`.
+
+        Args:
+            path: The path in the file system, from its root "/"; one that the kernel
+                has not asked about is ignored.
+            offset: Where in the file the first byte goes.
+            data: The bytes.
+
+        Raises:
+            TypeError: The file system is one of inodes.
+            ValueError: The path does not begin with a slash.
+        """
+        _parent, _name, inode, _is_directory = self._core.locate(path)
+        if inode is not None:
+            self.store(inode, offset, data)
+
     def __enter__(self) -> Self:
         return self
 

@@ -58,11 +58,11 @@ class PathFilesystem:
     `Filesystem`.
 
     **Paths** are absolute, `/` being the root: a str as `os.fsdecode` makes it. A path
-    is right when the method is called, and names of directories above it may be renamed
-    while it runs. After its last name was removed an open file has none: methods then
-    get `path=None` and the handle that `open` returned. Of a class whose handles are
-    None the core answers for such a file itself: `getattr` as it was before, all else
-    ESTALE.
+    is right when the method is called; a rename that would change it waits for the
+    method, but only for a moment: one that takes long uses its handle. After its last
+    name was removed an open file has none: methods then get `path=None` and the handle
+    that `open` returned. Of a class whose handles are None the core answers for such a
+    file itself: `getattr` as it was before, all else ESTALE.
 
     **Arguments.** `handle` is what `open`, `create` or `opendir` returned, the very
     object. `ctx` tells who calls, and always comes last. Offsets and sizes are bytes;
@@ -71,9 +71,9 @@ class PathFilesystem:
 
     **Inode numbers** need not be given: each file gets one, which it keeps under all
     its names as long as the kernel knows it. Where `Attributes` have an `inode`, that
-    is the number (`st_ino`), and files with the same one are hard links of one file. 0
-    is "no number"; 1 belongs to the root, so that a file which has it is given another
-    one.
+    is the number (`st_ino`), and files with the same one are hard links of one file: so
+    of files on several devices only those of one have their numbers. 0 is "no number";
+    1 belongs to the root, so that a file which has it is given another one.
 
     **Telling of files.** Methods that tell of a file return `Attributes`, or an `Entry`
     of them to say how long they are to be believed. Those that create or change

@@ -20,7 +20,7 @@
 //! | [`OpenData`]: open files whose bytes are known | `open_data.rs` |
 //! | numbers of open files and directories | `handle_table.rs` |
 //! | who keeps a set-group-id bit | `set_group_id.rs` |
-//! | [`PathTable`]: which path an inode has | `paths/` |
+//! | [`PathTable`]: which path an inode has; [`Claim`]: who uses it | `paths/` |
 //! | [`memory`]: files in memory, served natively | `memory/` |
 //! | [`passthrough`]: a directory of this machine, served natively | `passthrough/` |
 //! | [`tree`]: a read-only tree of segment lists, served natively | `tree/` |
@@ -57,7 +57,7 @@ pub use id::{Handle, Inode, LockOwner, Unique};
 pub use open_data::{OpenData, Window};
 pub use operation::{Operation, PollWaiter, RenameFlags};
 pub use operation_kind::{OperationKind, OperationSet};
-pub use paths::PathTable;
+pub use paths::{Claim, PathTable};
 pub use properties::Properties;
 pub use reply::{AttributesReply, Entry, FilesystemStatistics, Lock, Opened, OpenedFlags, Reply};
 pub use request_size::RequestSize;

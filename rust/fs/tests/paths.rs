@@ -140,6 +140,9 @@ fn renaming_a_directory_renames_all_below() {
     let before = table.changes();
     table.rename(ROOT, "a".as_ref(), b, "c".as_ref());
     assert_ne!(table.changes(), before);
+    let before = table.changes();
+    table.unlink(ROOT, "never there".as_ref());
+    assert_eq!(table.changes(), before, "what was not there has not changed");
     assert_eq!(path(&table, deep).unwrap(), "/b/c/inner/deep");
     assert_eq!(table.resolve("/a".as_ref()), None);
     // the kernel forbids it, and nothing may hang if it did not
@@ -413,5 +416,116 @@ proptest! {
             table.forget(inode, lookups);
         }
         prop_assert!(table.is_empty());
+    }
+}
+
+mod claims {
+    use std::borrow::Cow;
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
+
+    use fusesg_fs::{Operation, RenameFlags};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_mins(1);
+
+    fn name(text: &'static str) -> Cow<'static, OsStr> {
+        Cow::Borrowed(OsStr::new(text))
+    }
+
+    fn rename(from: &'static str, to: &'static str) -> Operation<'static> {
+        let flags = RenameFlags::empty();
+        let (name, new_name) = (name(from), name(to));
+        Operation::Rename { parent: ROOT, name, new_parent: ROOT, new_name, flags }
+    }
+
+    /// `/a/f` and `/b/g`.
+    fn table() -> (Arc<PathTable>, Inode, Inode) {
+        let table = Arc::new(PathTable::new());
+        let (a, b) = (directory(&table, ROOT, "a"), directory(&table, ROOT, "b"));
+        let (f, g) = (file(&table, a, "f", 0), file(&table, b, "g", 0));
+        (table, f, g)
+    }
+
+    #[test]
+    fn uses_do_not_wait_for_each_other() {
+        let (table, f, g) = table();
+        let claims = [f, f, g, ROOT].map(|inode| table.claim(&Operation::Readlink { inode }));
+        assert!(claims.iter().all(fusesg_fs::Claim::is_free));
+        let lookups =
+            [0, 1].map(|_| table.claim(&Operation::Lookup { parent: ROOT, name: name("a") }));
+        assert!(lookups.iter().all(fusesg_fs::Claim::is_free));
+    }
+
+    #[test]
+    fn a_change_waits_for_uses_below_and_later_uses_for_it() {
+        let (table, f, g) = table();
+        let before = table.claim(&Operation::Readlink { inode: f });
+        let elsewhere = table.claim(&Operation::Readlink { inode: g });
+        let mut change = table.claim(&rename("a", "c"));
+        assert!(!change.is_free());
+        let mut after = table.claim(&Operation::Readlink { inode: f });
+        assert!(!after.is_free());
+        let apart = table.claim(&Operation::Readlink { inode: g });
+        assert!(apart.is_free() && elsewhere.is_free());
+        assert!(!change.wait(Duration::ZERO));
+        drop(before);
+        assert!(change.wait(Duration::ZERO));
+        assert!(!after.wait(Duration::ZERO));
+        drop(change);
+        assert!(after.wait(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_lookup_and_a_change_of_one_name_exclude_each_other() {
+        let (table, ..) = table();
+        let lookup = table.claim(&Operation::Lookup { parent: ROOT, name: name("new") });
+        let create = Operation::Mkdir { parent: ROOT, name: name("new"), mode: 0 };
+        let mut create = table.claim(&create);
+        assert!(!create.is_free());
+        let other = table.claim(&Operation::Mkdir { parent: ROOT, name: name("other"), mode: 0 });
+        assert!(other.is_free());
+        drop(lookup);
+        assert!(create.wait(Duration::ZERO));
+    }
+
+    #[test]
+    fn who_waits_is_woken() {
+        let (table, f, _) = table();
+        let before = table.claim(&Operation::Readlink { inode: f });
+        let mut change = table.claim(&rename("a", "c"));
+        let waiting = thread::spawn(move || change.wait(LONG));
+        drop(before);
+        assert!(waiting.join().unwrap());
+    }
+
+    #[test]
+    fn many_at_once_never_meet_a_change_of_their_path() {
+        let (table, f, _) = table();
+        let (a, b) = ("/a/f", "/c/f");
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let table = &table;
+                scope.spawn(move || {
+                    for round in 0..200 {
+                        if thread > 0 {
+                            let mut claim = table.claim(&Operation::Readlink { inode: f });
+                            assert!(claim.is_free() || claim.wait(LONG));
+                            let before = table.path(f).unwrap();
+                            thread::yield_now();
+                            assert_eq!(table.path(f).unwrap(), before);
+                            assert!(before == a || before == b);
+                            continue;
+                        }
+                        let (from, to) = if round % 2 == 0 { ("a", "c") } else { ("c", "a") };
+                        let mut claim = table.claim(&rename(from, to));
+                        assert!(claim.is_free() || claim.wait(LONG));
+                        table.rename(ROOT, from.as_ref(), ROOT, to.as_ref());
+                    }
+                });
+            }
+        });
     }
 }

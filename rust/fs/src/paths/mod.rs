@@ -13,9 +13,11 @@
 //! |---|---|
 //! | [`PathTable`]: what a file system does with it | `mod.rs` |
 //! | the nodes, their names and numbers | `nodes.rs` |
+//! | [`Claim`]: who uses which path at the moment | `claims.rs` |
 //!
 //! A node lives as long as the kernel has lookups of it to give back, or names below it.
 
+mod claims;
 mod nodes;
 
 use std::ffi::{OsStr, OsString};
@@ -24,6 +26,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+pub use self::claims::Claim;
+use self::claims::Claims;
 use self::nodes::{Nodes, ROOT};
 use crate::{Attributes, Errno, Handle, Inode, Result};
 
@@ -46,6 +50,8 @@ use crate::{Attributes, Errno, Handle, Inode, Result};
 #[derive(Debug, Default)]
 pub struct PathTable {
     nodes: Mutex<Nodes>,
+    /// Who uses which paths; locked before the nodes.
+    claims: Claims,
     /// Counts renamed and removed names.
     changes: AtomicU64,
 }
@@ -134,9 +140,10 @@ impl PathTable {
     /// A name was removed, or is found not to be there.
     pub fn unlink(&self, parent: Inode, name: &OsStr) {
         let mut nodes = self.nodes.lock();
-        self.changes.fetch_add(1, Ordering::Release);
-        if let Some(parent) = nodes.find(parent) {
+        let Some(parent) = nodes.find(parent) else { return };
+        if nodes.child(parent, name.as_bytes()).is_some() {
             nodes.unlink(parent, name.as_bytes());
+            self.changes.fetch_add(1, Ordering::Release);
         }
     }
 

@@ -145,7 +145,7 @@ pub(super) fn outcome<'py>(
         }
         Operation::Open { inode, flags } => {
             let opened = data::opened(call, kind, *flags, result)?;
-            paths.opened(*inode, opened.handle);
+            note_handle(paths, *inode, opened.handle);
             Reply::Opened(opened)
         }
         _ => return Ok(None),
@@ -220,6 +220,13 @@ fn handle_of<'py>(
     call.optional_handle(handle.or_else(any_open))
 }
 
+/// Remembers a handle of the class's for when the file has no path any more.
+fn note_handle(paths: &PathTable, inode: Inode, handle: Handle) {
+    if handles::is_python(handle) {
+        paths.opened(inode, handle);
+    }
+}
+
 /// The entry that a method's result tells of, with the class's number.
 fn entry<'py>(call: &Callback<'_, 'py>, method: &str, result: &Bound<'py, PyAny>) -> Result<Entry> {
     if let Ok(attributes) = result.cast::<PyAttributes>() {
@@ -281,7 +288,7 @@ fn opened_new<'py>(
     let opened = data::opened(call, KIND, flags, &handle)?;
     match created(call, paths, KIND, place, Some(FileType::Regular), &told) {
         Ok(entry) => {
-            paths.opened(entry.attributes.inode, opened.handle);
+            note_handle(paths, entry.attributes.inode, opened.handle);
             Ok(Reply::Created(entry, opened))
         }
         Err(errno) => {

@@ -28,7 +28,7 @@ pub(super) fn to_python<'py>(
     all.set_item("lookups", statistics.lookups)?;
     all.set_item("callbacks", core.callbacks())?;
     all.set_item("handles", core.handles.len())?;
-    all.set_item("paths", core.paths.as_ref().map_or(0, PathTable::len))?;
+    all.set_item("paths", core.paths.as_deref().map_or(0, PathTable::len))?;
     let fetches = fetches_to_python(py, core)?;
     fetches.set_item("completions", completions_to_python(py, &core.fetches.completions())?)?;
     all.set_item("fetches", fetches)?;

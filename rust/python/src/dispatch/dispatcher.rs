@@ -13,8 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use fusesg_fs::{
-    Context, Entry, Errno, FileSystem, FileType, Handle, Inode, Opened, Operation, OperationKind,
-    OperationSet, PathTable, Properties, Reply, Result, Unique,
+    Claim, Context, Entry, Errno, FileSystem, FileType, Handle, Inode, Opened, Operation,
+    OperationKind, OperationSet, PathTable, Properties, Reply, Result, Unique,
 };
 use fusesg_serve::{Delivery, Dispatch, Native, Responder};
 use fusesg_sg::{PagePools, Segment, SegmentList};
@@ -37,6 +37,9 @@ use crate::threads::thread_state::{self, Refused};
 
 /// How long unmounting waits for callbacks that run.
 const CALLBACKS_END: Duration = Duration::from_secs(1);
+/// How long an operation that renames waits for callbacks that use the path, and these for
+/// it. One that takes longer may be waiting for the other.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// How long it waits for the class's `destroy`, which may have data to bring home.
 const DESTROY_ENDS: Duration = Duration::from_secs(30);
 
@@ -51,7 +54,7 @@ pub(crate) struct Core {
     pub(crate) handles: Handles,
     pub(crate) listings: Listings,
     /// The paths of what the kernel knows, for a file system of paths.
-    pub(crate) paths: Option<PathTable>,
+    pub(crate) paths: Option<Arc<PathTable>>,
     /// Buffers that hold the data of writes.
     pub(crate) pools: PagePools,
     /// What the root has to be, if that is settled.
@@ -143,7 +146,7 @@ impl Core {
             native: native.map(Native::new),
             handles: Handles::default(),
             listings: Listings::default(),
-            paths: declared.by_path.then(PathTable::new),
+            paths: declared.by_path.then(Arc::default),
             pools: PagePools::new(limits.max_write as usize),
             root: limits.root,
             keep_cache: declared.keep_cache.unwrap_or(false),
@@ -221,6 +224,20 @@ impl Core {
         }
     }
 
+    /// Runs the callback when nobody uses its paths in a way that it would disturb.
+    fn run_when_free(self: &Arc<Self>, request: Request, operation: Operation<'static>) {
+        let core = Arc::clone(self);
+        let run = Box::new(move |request: Option<Request>| {
+            // unless the watchdog answered meanwhile
+            let Some(mut request) = request else { return };
+            if let Some(claim) = &mut request.claim {
+                claim.wait(PATIENCE);
+            }
+            core.run(request, &operation, None);
+        });
+        self.executors.submit(Job { request: Some(request), run });
+    }
+
     /// Carries out what the callback decided.
     fn finish(
         self: &Arc<Self>,
@@ -228,6 +245,8 @@ impl Core {
         operation: &Operation<'_>,
         outcome: Result<Outcome>,
     ) {
+        // what the callback did to names is known by now, and whoever has the answer may go on
+        drop(request.claim.take());
         let answer = match outcome {
             Ok(Outcome::Fetch(data)) => return self.fetches.begin(request, data),
             Ok(Outcome::Reply(reply)) => Ok(reply).into(),
@@ -263,7 +282,7 @@ impl Core {
 
     /// What a listing of `inode` has to know, in a file system of paths.
     pub(crate) fn directory(&self, inode: Inode) -> Option<Directory<'_>> {
-        self.paths.as_ref().map(|paths| Directory { paths, inode })
+        self.paths.as_deref().map(|paths| Directory { paths, inode })
     }
 
     /// Forgets an open file or directory.
@@ -523,7 +542,12 @@ impl Dispatch for PythonDispatch {
             }
             return;
         }
-        let request = Request { context, responder, mount: core.mount };
+        let claim = core.paths.as_ref().map(|paths| paths.claim(&operation));
+        let is_free = claim.as_ref().is_none_or(Claim::is_free);
+        let request = Request { context, responder, mount: core.mount, claim };
+        if !is_free {
+            return core.run_when_free(request, operation.into_owned());
+        }
         if let Some(place) = core.readers.enter() {
             return core.run(request, &operation, Some(place));
         }

@@ -9,7 +9,9 @@
 mod settings;
 pub(crate) mod statistics;
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant};
 use fusesg_fs::{FileType, Inode, OperationKind};
 use fusesg_serve::Waited;
 use parking_lot::Mutex;
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
@@ -41,6 +43,9 @@ const SHUTDOWN: Duration = Duration::from_secs(1);
 
 /// The mounts of this process that may be alive.
 static LIVE: Mutex<Vec<Weak<LiveMount>>> = Mutex::new(Vec::new());
+
+/// Inode of the directory, name in it, own inode, whether it is a directory.
+type Located<'py> = (Option<u64>, Bound<'py, PyString>, Option<u64>, bool);
 
 /// A mounted file system.
 #[pyclass(frozen, name = "Mount", module = "fusesg._core")]
@@ -218,6 +223,35 @@ impl PyMount {
             self.live.mount.notifier().invalidate_entry(Inode(parent), &name);
         }
         Ok(())
+    }
+
+    /// What the kernel knows of a path: the inode of its directory, its name there, its own
+    /// inode, and whether that is a directory's.
+    fn locate<'py>(&self, path: &Bound<'py, PyAny>) -> PyResult<Located<'py>> {
+        let Some(paths) = &self.live.core.paths else {
+            return Err(PyTypeError::new_err(format!(
+                "{} is a file system of inodes: it has no paths",
+                self.live.core.class_name
+            )));
+        };
+        let shown = path;
+        let path = names::os_string("path", path)?;
+        let bytes = path.as_bytes();
+        if bytes.first() != Some(&b'/') {
+            let message =
+                format!("path={} does not begin at the root, with a slash", shown.repr()?);
+            return Err(PyValueError::new_err(message));
+        }
+        let inode = paths.resolve(&path);
+        let known = inode.and_then(|inode| paths.attributes(inode));
+        let is_directory = known.is_some_and(|known| known.kind == FileType::Directory);
+        let end = bytes.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+        let slash = bytes[..end].iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+        let name = bytes.get(slash + 1..end).unwrap_or_default();
+        let parent = paths.resolve(OsStr::from_bytes(&bytes[..slash]));
+        let parent = parent.filter(|_| !name.is_empty()).map(|parent| parent.0);
+        let name = names::bytes_to_python(shown.py(), name)?;
+        Ok((parent, name, inode.map(|inode| inode.0), is_directory))
     }
 
     /// Puts data into the kernel's cache.

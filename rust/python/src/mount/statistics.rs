@@ -28,7 +28,7 @@ pub(crate) fn to_python<'py>(
     python.set_item("queued", queued)?;
     python.set_item("callbacks", core.callbacks())?;
     python.set_item("handles", core.handles.len())?;
-    python.set_item("paths", core.paths.as_ref().map_or(0, PathTable::len))?;
+    python.set_item("paths", core.paths.as_deref().map_or(0, PathTable::len))?;
     python.set_item("fetches", fetches_to_python(py, core)?)?;
     python.set_item("write_pool", write_pool)?;
     let all = PyDict::new(py);

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use fusesg_fs::{Context, Errno};
+use fusesg_fs::{Claim, Context, Errno};
 use fusesg_serve::Responder;
 use parking_lot::Mutex;
 
@@ -25,6 +25,8 @@ pub(crate) struct Request {
     pub(crate) responder: Responder,
     /// Which mount it came from.
     pub(crate) mount: MountId,
+    /// The paths that its callback uses, in a file system of paths; until that has ended.
+    pub(crate) claim: Option<Claim>,
 }
 
 /// Number of a mount in this process.
