@@ -1,8 +1,9 @@
-"""What `Filesystem.read` may return, and what a `SegmentList` is made of."""
+"""What methods of a `Filesystem` may return, and what a `SegmentList` is made of."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import AsyncIterable, Awaitable, Iterable
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,3 +26,11 @@ Piece: TypeAlias = "Segment | SegmentList | Stream | Fetch"
 
 Answer: TypeAlias = "Piece | Sequence[Piece | Sequence[Piece]]"
 """What answers a read: one piece, or several in order."""
+
+T = TypeVar("T")
+
+MaybeAwaitable: TypeAlias = T | Awaitable[T]
+"""What a method returns that may be `async def`."""
+
+Listing: TypeAlias = MaybeAwaitable[Iterable[T] | AsyncIterable[T]] | AsyncIterable[T]
+"""What a method returns that may be an asynchronous generator, too."""

@@ -10,7 +10,6 @@ import errno
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import TypeAlias
 
     from fusesg._core import (
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
         PollWaiter,
         SetAttributes,
     )
-    from fusesg._data import Answer, Data
+    from fusesg._data import Answer, Data, Listing, MaybeAwaitable
 
     _Path: TypeAlias = str | Any
     """A path, or None for an open file without a name.
@@ -120,13 +119,13 @@ class PathFilesystem:
 
     # Life cycle
 
-    def init(self) -> None:
+    def init(self) -> MaybeAwaitable[None]:
         """Called once when the mount is there, before any operation.
 
         An exception ends the mount and is raised by `fusesg.mount`.
         """
 
-    def destroy(self) -> None:
+    def destroy(self) -> MaybeAwaitable[None]:
         """Called once after the last operation.
 
         Nobody waits for its result; an exception is logged.
@@ -136,7 +135,7 @@ class PathFilesystem:
 
     def getattr(
         self, path: _Path, handle: Any | None, ctx: Context
-    ) -> Attributes | Entry | None:
+    ) -> MaybeAwaitable[Attributes | Entry | None]:
         """Attributes of what a path leads to: stat(2), and whether it is there at all.
 
         It answers lookups, too: opening `/a/b` asks for `/`, `/a` and `/a/b`. Every
@@ -161,7 +160,7 @@ class PathFilesystem:
         changes: SetAttributes,
         handle: Any | None,
         ctx: Context,
-    ) -> Attributes | Entry | None:
+    ) -> MaybeAwaitable[Attributes | Entry | None]:
         """Changes attributes: chmod, chown, truncate, utimensat.
 
         Without it: EPERM, or EROFS if no method of the class modifies anything.
@@ -177,7 +176,7 @@ class PathFilesystem:
         """
         raise _absent("setattr")
 
-    def readlink(self, path: str, ctx: Context) -> str:
+    def readlink(self, path: str, ctx: Context) -> MaybeAwaitable[str]:
         """Target of a symbolic link.
 
         Without it: EINVAL.
@@ -187,7 +186,7 @@ class PathFilesystem:
         """
         raise _absent("readlink")
 
-    def access(self, path: str, mask: int, ctx: Context) -> None:
+    def access(self, path: str, mask: int, ctx: Context) -> MaybeAwaitable[None]:
         """Checks access: access(2), chdir(2).
 
         Asked only with `Config.default_permissions` off; the kernel decides otherwise.
@@ -206,7 +205,7 @@ class PathFilesystem:
 
     def mknod(
         self, path: str, mode: int, rdev: int, ctx: Context
-    ) -> Attributes | Entry | None:
+    ) -> MaybeAwaitable[Attributes | Entry | None]:
         """Creates a file, FIFO, socket or device.
 
         Without it: EPERM, or EROFS if no method of the class modifies anything.
@@ -224,7 +223,9 @@ class PathFilesystem:
         """
         raise _absent("mknod")
 
-    def mkdir(self, path: str, mode: int, ctx: Context) -> Attributes | Entry | None:
+    def mkdir(
+        self, path: str, mode: int, ctx: Context
+    ) -> MaybeAwaitable[Attributes | Entry | None]:
         """Creates a directory.
 
         Without it: EPERM, or EROFS if no method of the class modifies anything.
@@ -243,7 +244,7 @@ class PathFilesystem:
 
     def symlink(
         self, path: str, target: str, ctx: Context
-    ) -> Attributes | Entry | None:
+    ) -> MaybeAwaitable[Attributes | Entry | None]:
         """Creates a symbolic link.
 
         Without it: EPERM, or EROFS if no method of the class modifies anything.
@@ -260,7 +261,9 @@ class PathFilesystem:
         """
         raise _absent("symlink")
 
-    def link(self, path: str, new_path: str, ctx: Context) -> Attributes | Entry | None:
+    def link(
+        self, path: str, new_path: str, ctx: Context
+    ) -> MaybeAwaitable[Attributes | Entry | None]:
         """Creates a hard link.
 
         Without it: EPERM, or EROFS if no method of the class modifies anything.
@@ -278,7 +281,7 @@ class PathFilesystem:
         """
         raise _absent("link")
 
-    def unlink(self, path: str, ctx: Context) -> None:
+    def unlink(self, path: str, ctx: Context) -> MaybeAwaitable[None]:
         """Removes a name that is not a directory.
 
         While the file is open it stays in use, through its handle: with `path=None`.
@@ -290,7 +293,7 @@ class PathFilesystem:
         """
         raise _absent("unlink")
 
-    def rmdir(self, path: str, ctx: Context) -> None:
+    def rmdir(self, path: str, ctx: Context) -> MaybeAwaitable[None]:
         """Removes an empty directory.
 
         Without it: EPERM, or EROFS if no method of the class modifies anything.
@@ -300,7 +303,9 @@ class PathFilesystem:
         """
         raise _absent("rmdir")
 
-    def rename(self, path: str, new_path: str, flags: int, ctx: Context) -> None:
+    def rename(
+        self, path: str, new_path: str, flags: int, ctx: Context
+    ) -> MaybeAwaitable[None]:
         """Renames or moves; an existing target is replaced.
 
         What lies below a directory, and what is open, has its new path from then on.
@@ -361,7 +366,7 @@ class PathFilesystem:
 
     def read(
         self, path: _Path, handle: Any, offset: int, size: int, ctx: Context
-    ) -> Answer:
+    ) -> MaybeAwaitable[Answer]:
         """Reads from a file.
 
         What is returned is a plan: Rust fetches the bytes of extents after the
@@ -381,7 +386,7 @@ class PathFilesystem:
 
     def write(
         self, path: _Path, handle: Any, offset: int, data: memoryview, ctx: Context
-    ) -> int:
+    ) -> MaybeAwaitable[int]:
         """Writes to a file.
 
         Without it: EPERM, or EROFS if no method of the class modifies anything.
@@ -401,7 +406,7 @@ class PathFilesystem:
 
     def write_plan(
         self, path: _Path, handle: Any, offset: int, size: int, ctx: Context
-    ) -> Data:
+    ) -> MaybeAwaitable[Data]:
         """Says where the bytes of a write go; in place of `write`.
 
         Rust writes them there, without the interpreter lock.
@@ -421,7 +426,7 @@ class PathFilesystem:
         """
         raise _absent("write_plan")
 
-    def flush(self, path: _Path, handle: Any, ctx: Context) -> None:
+    def flush(self, path: _Path, handle: Any, ctx: Context) -> MaybeAwaitable[None]:
         """A descriptor of an open file was closed.
 
         Called once for each close(2), so more than once for a handle whose descriptor
@@ -430,7 +435,7 @@ class PathFilesystem:
         Without it: succeeds, and the kernel stops asking.
         """
 
-    def release(self, path: _Path, handle: Any, ctx: Context) -> None:
+    def release(self, path: _Path, handle: Any, ctx: Context) -> MaybeAwaitable[None]:
         """The last descriptor of an open file was closed.
 
         Called once for each handle; nobody waits for it. When the mount ends the kernel
@@ -439,7 +444,9 @@ class PathFilesystem:
         Without it: the handle is dropped.
         """
 
-    def fsync(self, path: _Path, handle: Any, datasync: bool, ctx: Context) -> None:
+    def fsync(
+        self, path: _Path, handle: Any, datasync: bool, ctx: Context
+    ) -> MaybeAwaitable[None]:
         """Brings a file to stable storage.
 
         Without it: succeeds, and the kernel stops asking.
@@ -457,7 +464,7 @@ class PathFilesystem:
         length: int,
         mode: int,
         ctx: Context,
-    ) -> None:
+    ) -> MaybeAwaitable[None]:
         """Allocates, frees or zeroes a range: fallocate(2).
 
         Without it: EOPNOTSUPP, and the kernel stops asking.
@@ -474,7 +481,7 @@ class PathFilesystem:
 
     def lseek(
         self, path: _Path, handle: Any, offset: int, whence: int, ctx: Context
-    ) -> int:
+    ) -> MaybeAwaitable[int]:
         """Finds data or a hole.
 
         Without it: the whole file is data, and the kernel stops asking.
@@ -502,7 +509,7 @@ class PathFilesystem:
         length: int,
         flags: int,
         ctx: Context,
-    ) -> int:
+    ) -> MaybeAwaitable[int]:
         """Copies between two files of this mount: copy_file_range(2).
 
         Without it: the kernel reads and writes instead.
@@ -522,7 +529,9 @@ class PathFilesystem:
         """
         raise _absent("copy_file_range")
 
-    def bmap(self, path: str, blocksize: int, index: int, ctx: Context) -> int:
+    def bmap(
+        self, path: str, blocksize: int, index: int, ctx: Context
+    ) -> MaybeAwaitable[int]:
         """Block of a device behind a block of a file.
 
         Asked only of file systems on a block device.
@@ -546,7 +555,7 @@ class PathFilesystem:
         data: bytes,
         out_size: int,
         ctx: Context,
-    ) -> bytes | tuple[int, bytes]:
+    ) -> MaybeAwaitable[bytes | tuple[int, bytes]]:
         """A restricted ioctl(2): sizes are those encoded in the command.
 
         Without it: ENOTTY.
@@ -568,7 +577,7 @@ class PathFilesystem:
         events: int,
         waiter: PollWaiter | None,
         ctx: Context,
-    ) -> int:
+    ) -> MaybeAwaitable[int]:
         """Which of some events are ready: poll(2), select(2), epoll(7).
 
         Without it: always ready, and the kernel stops asking.
@@ -601,7 +610,7 @@ class PathFilesystem:
 
     def readdir(
         self, path: _Path, handle: Any, offset: int, ctx: Context
-    ) -> Iterable[str | DirectoryEntry]:
+    ) -> Listing[str | DirectoryEntry]:
         """Lists a directory.
 
         Names are enough. With `DirectoryEntry(name, 0, mode)` programs also know the
@@ -625,7 +634,9 @@ class PathFilesystem:
         """
         raise _absent("readdir")
 
-    def releasedir(self, path: _Path, handle: Any, ctx: Context) -> None:
+    def releasedir(
+        self, path: _Path, handle: Any, ctx: Context
+    ) -> MaybeAwaitable[None]:
         """The last descriptor of an open directory was closed.
 
         Called once for each handle; nobody waits for it.
@@ -633,7 +644,9 @@ class PathFilesystem:
         Without it: the handle is dropped.
         """
 
-    def fsyncdir(self, path: _Path, handle: Any, datasync: bool, ctx: Context) -> None:
+    def fsyncdir(
+        self, path: _Path, handle: Any, datasync: bool, ctx: Context
+    ) -> MaybeAwaitable[None]:
         """Brings a directory to stable storage.
 
         Without it: succeeds, and the kernel stops asking.
@@ -645,7 +658,7 @@ class PathFilesystem:
 
     # The file system
 
-    def statfs(self, path: str, ctx: Context) -> FilesystemStatistics:
+    def statfs(self, path: str, ctx: Context) -> MaybeAwaitable[FilesystemStatistics]:
         """Sizes of the file system: statvfs(3), df(1).
 
         Without it: sane numbers, nothing counted.
@@ -657,7 +670,7 @@ class PathFilesystem:
 
     # Extended attributes
 
-    def getxattr(self, path: str, name: str, ctx: Context) -> bytes:
+    def getxattr(self, path: str, name: str, ctx: Context) -> MaybeAwaitable[bytes]:
         """Value of an extended attribute.
 
         Queries for the size, and ERANGE, are answered by the core.
@@ -677,7 +690,7 @@ class PathFilesystem:
 
     def setxattr(
         self, path: str, name: str, value: bytes, flags: int, ctx: Context
-    ) -> None:
+    ) -> MaybeAwaitable[None]:
         """Sets an extended attribute.
 
         Without it: EOPNOTSUPP, and the kernel stops asking.
@@ -693,7 +706,7 @@ class PathFilesystem:
         """
         raise _absent("setxattr")
 
-    def listxattr(self, path: str, ctx: Context) -> Iterable[str]:
+    def listxattr(self, path: str, ctx: Context) -> Listing[str]:
         """Names of the extended attributes.
 
         Without it: EOPNOTSUPP, and the kernel stops asking.
@@ -703,7 +716,7 @@ class PathFilesystem:
         """
         raise _absent("listxattr")
 
-    def removexattr(self, path: str, name: str, ctx: Context) -> None:
+    def removexattr(self, path: str, name: str, ctx: Context) -> MaybeAwaitable[None]:
         """Removes an extended attribute.
 
         Without it: EOPNOTSUPP, and the kernel stops asking.
@@ -718,7 +731,9 @@ class PathFilesystem:
 
     # Locks
 
-    def getlk(self, path: _Path, handle: Any, lock: Lock, ctx: Context) -> Lock:
+    def getlk(
+        self, path: _Path, handle: Any, lock: Lock, ctx: Context
+    ) -> MaybeAwaitable[Lock]:
         """A lock that would keep `lock` from being set: fcntl(2), F_GETLK.
 
         Without it: with neither `getlk` nor `setlk` the kernel keeps POSIX locks
@@ -734,7 +749,7 @@ class PathFilesystem:
 
     def setlk(
         self, path: _Path, handle: Any, lock: Lock, wait: bool, ctx: Context
-    ) -> None:
+    ) -> MaybeAwaitable[None]:
         """Sets or clears a POSIX lock: fcntl(2), F_SETLK and F_SETLKW.
 
         Without it: with neither `getlk` nor `setlk` the kernel keeps POSIX locks
