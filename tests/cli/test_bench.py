@@ -49,9 +49,9 @@ def seeds(*arguments, **options):
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory, warm):
+def measured(tmp_path_factory, fuse_available):
     """All of it, briefly: the JSON, what was said on stderr, the chart."""
-    del warm  # skips where nothing can be mounted
+    del fuse_available  # skips where nothing can be mounted
     chart = tmp_path_factory.mktemp("chart") / "seeds.svg"
     result = seeds("--quick", "--json", "--plot", chart)
     assert result.returncode == 0, result.stderr
@@ -162,7 +162,7 @@ class TestOutput:
         assert "Checking the bytes: " in errors
         assert "Measuring: " in errors
 
-    @pytest.mark.usefixtures("leaves_nothing")
+    @pytest.mark.usefixtures("fuse_no_leaks")
     def test_bar_on_a_terminal(self):
         ours, theirs = pty.openpty()
         with open(ours, "rb", buffering=0) as terminal:
@@ -191,7 +191,7 @@ class TestOutput:
         for row in of_group(result["rows"], "packing-mount"):
             assert row["name"] in text
 
-    @pytest.mark.usefixtures("leaves_nothing")
+    @pytest.mark.usefixtures("fuse_no_leaks")
     def test_png_and_table(self, tmp_path):
         chart = tmp_path / "seeds.PNG"
         result = seeds("--quick", "--only", "packing-mount", "--plot", chart)
@@ -272,7 +272,7 @@ class TestRefused:
 
 class TestEnds:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    @pytest.mark.usefixtures("leaves_nothing")
+    @pytest.mark.usefixtures("fuse_no_leaks")
     def test_interrupted_cleans_up(self, number, tmp_path):
         environment = {**os.environ, "TMPDIR": os.fspath(tmp_path)}
         with subprocess.Popen(
@@ -295,7 +295,7 @@ class TestEnds:
             assert os.fspath(directory) not in mounts
         assert not list(tmp_path.iterdir())
 
-    @pytest.mark.usefixtures("leaves_nothing")
+    @pytest.mark.usefixtures("fuse_no_leaks")
     def test_affinity_is_back(self, run_python):
         result = run_python(
             """

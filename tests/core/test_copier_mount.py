@@ -91,8 +91,8 @@ class Sources:
 
 
 @pytest.fixture
-def sources(leaves_nothing):
-    del leaves_nothing
+def sources(fuse_no_leaks):
+    del fuse_no_leaks
     sources = Sources()
     yield sources
     sources.close()

@@ -353,7 +353,7 @@ def test_exceptions_are_answered_as_those_of_read(answering, counts, asynchronou
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("error", [ValueError, SystemExit, GeneratorExit])
-def test_a_bug_is_logged_with_its_place(answering, fusesg_log, asynchronous, error):
+def test_a_bug_is_logged_with_its_place(answering, fuse_log, asynchronous, error):
     async def later():
         raise error("the reason")
 
@@ -364,7 +364,7 @@ def test_a_bug_is_logged_with_its_place(answering, fusesg_log, asynchronous, err
     answer = [fusesg.Fetch(returning(b"x"), 1), fusesg.Fetch(source, 9)]
     with answering(lambda *_: answer) as file:
         assert file.error() == errno.EIO
-        text = fusesg_log.wait_for(r"OneFile\.read: Fetch 2 of 2 raised; answered EIO")
+        text = fuse_log.wait_for(r"OneFile\.read: Fetch 2 of 2 raised; answered EIO")
         assert error.__name__ in text
         assert "the reason" in text
         # threads and loop are alive

@@ -271,7 +271,7 @@ class Reader:
         if next(blocks(page), None)
     ],
 )
-@pytest.mark.usefixtures("leaves_nothing", "mountpoint")
+@pytest.mark.usefixtures("fuse_no_leaks", "mountpoint")
 def test_page(
     page: Path,
     tmp_path: Path,

@@ -218,7 +218,7 @@ WRONG = [
     ids=[f"{method}-{type(returned).__name__}" for method, returned, _ in WRONG],
 )
 def test_a_wrong_result_is_eio_and_named_in_the_log(
-    mounted, mountpoint, fusesg_log, method, returned, logged
+    mounted, mountpoint, fuse_log, method, returned, logged
 ):
     filesystem = Rubbish()
     right, is_wrong = getattr(filesystem, method), True
@@ -226,7 +226,7 @@ def test_a_wrong_result_is_eio_and_named_in_the_log(
     with mounted(filesystem):
         with pytest.raises(OSError, match="Input/output error"):
             USES[method](mountpoint)
-        fusesg_log.wait_for(rf"^Rubbish\.{method} (?s:.*)({logged})")
+        fuse_log.wait_for(rf"^Rubbish\.{method} (?s:.*)({logged})")
         is_wrong = False
         assert os.stat(mountpoint / "file").st_ino == FILE
 
@@ -242,20 +242,20 @@ RAISING = {
     ("method", "function", "logged"), RAISING.values(), ids=list(RAISING)
 )
 def test_an_iterable_may_fail_late(
-    mounted, mountpoint, fusesg_log, method, function, logged
+    mounted, mountpoint, fuse_log, method, function, logged
 ):
     filesystem = Rubbish()
     setattr(filesystem, method, function)
     with mounted(filesystem):
         with pytest.raises(OSError, match="Input/output error"):
             USES[method](mountpoint)
-        fusesg_log.wait_for(rf"Rubbish\.{method}(?s:.*){logged}")
+        fuse_log.wait_for(rf"Rubbish\.{method}(?s:.*){logged}")
         os.stat(mountpoint / "file")
 
 
 @pytest.mark.parametrize("events", [None, -1, TOO_HUGE, "text"])
 def test_a_wrong_result_of_poll_is_an_error_event(
-    mounted, mountpoint, fusesg_log, events
+    mounted, mountpoint, fuse_log, events
 ):
     filesystem = Rubbish()
     filesystem.poll = lambda *_: events
@@ -267,7 +267,7 @@ def test_a_wrong_result_of_poll_is_an_error_event(
             assert poll.poll(0) == [(fd, select.POLLERR)]
         finally:
             os.close(fd)
-        fusesg_log.wait_for(r"Rubbish\.poll.*expected an int")
+        fuse_log.wait_for(r"Rubbish\.poll.*expected an int")
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_impossible_numbers_cannot_be_entries(arguments, message):
         fusesg.DirectoryEntry(*arguments)
 
 
-def test_what_raises_while_it_is_shown_harms_nobody(mounted, mountpoint, fusesg_log):
+def test_what_raises_while_it_is_shown_harms_nobody(mounted, mountpoint, fuse_log):
     class Unprintable:
         def __repr__(self):
             raise SystemExit
@@ -303,7 +303,7 @@ def test_what_raises_while_it_is_shown_harms_nobody(mounted, mountpoint, fusesg_
     with mounted(filesystem):
         with pytest.raises(OSError, match="Input/output error"):
             os.statvfs(mountpoint)
-        fusesg_log.wait_for(r"Rubbish\.statfs returned .*Unprintable.*answered EIO")
+        fuse_log.wait_for(r"Rubbish\.statfs returned .*Unprintable.*answered EIO")
         os.stat(mountpoint / "file")
 
 

@@ -14,7 +14,7 @@ PRELUDE = "from served import *\n"
 
 
 @pytest.fixture(autouse=True)
-def _clean(leaves_nothing):
+def _clean(fuse_no_leaks):
     """Each of these tests: no mount, thread, descriptor or process stays."""
 
 

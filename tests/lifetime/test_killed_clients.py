@@ -171,7 +171,7 @@ with fusesg.mount(filesystem, mountpoint, request_timeout=0.3) as mount:
 
 
 def test_a_slow_request_is_named_once_with_its_age(
-    mounted, mountpoint, fusesg_log, run_child
+    mounted, mountpoint, fuse_log, run_child
 ):
     program = """
 import logging

@@ -119,13 +119,13 @@ def test_mistakes_are_answered_eio_and_logged(
         assert stat.S_ISDIR(os.stat(mountpoint).st_mode)
 
 
-def test_the_log_has_the_traceback(mounted, mountpoint, fusesg_log):
+def test_the_log_has_the_traceback(mounted, mountpoint, fuse_log):
     class Broken(Raising):
         def lookup(self, parent, name, ctx):
             return {}[name]
 
     with mounted(Broken()):
         assert errno_seen(mountpoint) == "EIO"
-        text = fusesg_log.wait_for("KeyError")
+        text = fuse_log.wait_for("KeyError")
     assert "Broken" in text
     assert "return {}[name]" in text

@@ -89,8 +89,8 @@ def test_it_can_be_used_without_a_mount(hello):
             client.stat("/missing")
 
 
-def test_it_can_be_mounted_by_the_command(tmp_path, mountpoint, leaves_nothing):
-    del leaves_nothing
+def test_it_can_be_mounted_by_the_command(tmp_path, mountpoint, fuse_no_leaks):
+    del fuse_no_leaks
     module = tmp_path / "paths.py"
     module.write_text(HELLO)
     command = [sys.executable, "-m", "fusesg"]
