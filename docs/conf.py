@@ -15,7 +15,14 @@ author = "The fusesg authors"
 project_copyright = author
 version = release = fusesg.__version__
 
-extensions = ["myst_parser", "api", "command_line", "settings", "linked_names"]
+extensions = [
+    "myst_parser",
+    "api",
+    "command_line",
+    "examples",
+    "linked_names",
+    "settings",
+]
 exclude_patterns = ["_*", "conf.py"]
 
 # Pages are read on the repository host as well, so little is used that only this
