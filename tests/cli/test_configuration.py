@@ -71,6 +71,16 @@ def test_the_file_of_the_environment(fusesg_command, toml):
     assert found["direct_io"] == ("yes", "profile strict")
 
 
+def test_the_options_of_a_line_of_fstab(fusesg_command, toml):
+    options = f"ro,config={toml},set.name=x,log_file=/nowhere,profile=strict,nofail"
+    result = fusesg_command("config", "-o", options)
+    assert result.stderr == ""
+    found = rows(result.stdout)
+    assert found["read_only"] == ("yes", "-o")
+    assert found["max_write"] == ("8192", f"{toml}:3")
+    assert found["direct_io"] == ("yes", "profile strict (-o)")
+
+
 def test_json(fusesg_command):
     result = fusesg_command(
         "config", "--json", "-o", "cpu_affinity=1,request_timeout=3"

@@ -32,6 +32,9 @@ def run(options: argparse.Namespace) -> int:
         for name in options.fields:
             _describe(name)
         return 0
+    # so that the options of a line of /etc/fstab can be tried as they are
+    options.settings = []
+    take_own(options)
     show(load(options), as_json=options.json)
     return 0
 
