@@ -36,6 +36,7 @@ def candidates(text: str, within: str | None) -> Iterator[str]:
     if within:
         yield f"{within}.{name}"
     yield f"fusesg.{name}"
+    yield f"fusesg.testing.{name}"
     if "." not in name and (len(name) > 6 or "_" in name):  # noqa: PLR2004
         yield from (f"fusesg.{each}.{name}" for each in CLASSES)
 
