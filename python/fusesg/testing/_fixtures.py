@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import pytest
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fusesg._client import Client
-    from fusesg._config import Config
+    from fusesg._config import Config, ConfigOptions
     from fusesg._filesystem import Filesystem
     from fusesg._mount import Mount
     from fusesg.testing._process import Process
@@ -42,7 +42,7 @@ class MakeMount(Protocol):
         filesystem: Filesystem | object,
         mountpoint: str | os.PathLike[str] | None = None,
         config: Config | None = None,
-        **options: Any,  # noqa: ANN401 - those of mount
+        **options: Unpack[ConfigOptions],
     ) -> Mount:
         """Mounts a file system, until the end of the test at the latest.
 
