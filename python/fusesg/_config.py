@@ -162,8 +162,10 @@ class Config:
     Attributes:
         max_write: Largest WRITE in bytes, which also sets the largest READ; a
             multiple of 4096. The kernel cuts requests at fs.fuse.max_pages_limit pages
-            (a sysctl; 256 at first). Default 1044480: a page less than 1 MiB, so that a
-            request and its header fit a pipe of 1 MiB.
+            (a sysctl; 256 at first). Default 1040384: two pages less than 1 MiB, so
+            that a request and its header fit a pipe of 1 MiB (fs.pipe-max-size),
+            wherever in a file the request begins; more than that is copied unless
+            CAP_SYS_RESOURCE allows a larger pipe.
         splice_threshold: A READ that is answered with at least this many bytes of
             files, pipes and sockets goes through a pipe and is not copied by the
             server. Default 32768; below, setting the pipe up costs more than the copy.
@@ -250,7 +252,7 @@ class Config:
         "auto", "always", "never"
     )
     directory_buffer: int = fields.integer(32_768, 0, 1 << 20, "bytes")
-    max_write: int = fields.integer(1_044_480, PAGE, 16 << 20, "bytes", step=PAGE)
+    max_write: int = fields.integer(1_040_384, PAGE, 16 << 20, "bytes", step=PAGE)
     splice_threshold: int = fields.integer(32_768, 0, 2**32 - 1, "bytes")
     splice_move: bool = fields.flag(default=False)
     max_readahead: int | None = fields.integer(None, 0, 2**32 - 1, "bytes")

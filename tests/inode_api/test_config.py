@@ -290,7 +290,7 @@ def test_writeback_cache_collects_writes(mounted, mountpoint, files, written_bac
 # Requests
 
 
-@pytest.mark.parametrize("size", [4096, 65_536, 1_044_480, 1 << 20])
+@pytest.mark.parametrize("size", [4096, 65_536, 1_040_384, 1 << 20])
 def test_max_write_is_the_size_of_the_largest_request(mounted, mountpoint, files, size):
     files.opened = fusesg.Opened(None, direct_io=True)
     with mounted(files, max_write=size):

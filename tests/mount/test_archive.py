@@ -79,6 +79,34 @@ def test_a_tar_is_what_it_extracts_to(mounted, mountpoint, tmp_path, source, kin
     assert mount.statistics()["python"]["callbacks"] == 0
 
 
+@pytest.mark.parametrize(
+    "settings", [{}, {"max_readahead": 1 << 20}, {"direct_io": True}], ids=str
+)
+def test_large_members_are_sent_without_a_copy(mounted, mountpoint, tmp_path, settings):
+    # members begin at blocks of 512 bytes: a request touches a page more than it fills
+    path = tmp_path / "archive.tar"
+    with tarfile.open(path, "w") as tar:
+        for number in range(8):
+            member = tarfile.TarInfo(str(number))
+            member.size = 1 << 20
+            tar.addfile(member, io.BytesIO(LARGE[number : number + (1 << 20)]))
+    with mounted(archive.open_archive(path), **settings) as mount:
+        for number in range(8):
+            content = (mountpoint / str(number)).read_bytes()
+            assert content == LARGE[number : number + (1 << 20)]
+    statistics = mount.statistics()
+    copier = statistics["core"]["copier"]
+    assert set(copier["not_spliced"].values()) == {0}
+    assert (copier["refused"], copier["pipes"]["discarded"]) == (0, 0)
+    # what is left behind the last whole request may be too little for a pipe
+    assert copier["bytes_copied"] <= 8 * 32_768
+    assert copier["bytes_spliced"] + copier["bytes_copied"] == 8 << 20
+    if "direct_io" not in settings:
+        operations = statistics["operations"]
+        assert operations["open"]["count"] == 1
+        assert "release" not in operations
+
+
 def test_the_last_of_a_name_counts(mounted, mountpoint, tmp_path):
     path = tmp_path / "archive.tar"
     with tarfile.open(path, "w") as tar:

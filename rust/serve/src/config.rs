@@ -123,9 +123,10 @@ impl MountConfig {
             entry_timeout: Duration::from_secs(1),
             attribute_timeout: Duration::from_secs(1),
             negative_timeout: Duration::ZERO,
-            // one page less than 1 MiB: header and payload of a whole request then fit a
-            // pipe of 1 MiB, the largest an unprivileged process may have
-            max_write: 1_044_480,
+            // two pages less than 1 MiB: a pipe of 1 MiB, the largest that a process without
+            // CAP_SYS_RESOURCE may have, then holds the header and a whole request from
+            // anywhere in a file, for it touches a page more if it does not start at one
+            max_write: 1_040_384,
             splice_threshold: 32 * 1024,
             splice_move: false,
             max_readahead: None,

@@ -107,8 +107,8 @@ impl DataPath {
         let largest = config.max_write as usize;
         Self {
             pools: PagePools::new(largest),
-            // the header takes the place of a page
-            pipes: PipePool::new(largest + PAGE_SIZE, IDLE_PIPES),
+            // the header takes the place of a page, and what starts within one of one more
+            pipes: PipePool::new(largest + 2 * PAGE_SIZE, IDLE_PIPES),
             splice_threshold: config.splice_threshold.into(),
             offer_moves: config.splice_move,
             counters: Default::default(),

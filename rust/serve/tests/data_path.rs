@@ -323,6 +323,32 @@ fn the_way_is_the_one_that_the_list_asks_for() {
 }
 
 #[test]
+fn a_whole_request_is_spliced_from_wherever_it_begins() {
+    watchdog();
+    let content = patterned(0, 2 * MIB);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&content).unwrap();
+    let backing = backing(&file);
+    // at a page, at a block of a tar archive, at the end of a page
+    let starts = [4096, 512, 4095];
+    let list = |start| (SegmentList::from_extent(Arc::clone(&backing), start, MIB as u64), 1 << 20);
+    let point = MountPoint::new();
+    let config = point.config();
+    let largest = config.max_write as usize;
+    let files = starts.map(list).to_vec();
+    let mount = Lists { files, flags: OpenedFlags::DIRECT_IO }.mount(config);
+    for (number, start) in starts.into_iter().enumerate() {
+        let file = File::open(point.path().join(number.to_string())).unwrap();
+        let start = usize::try_from(start).unwrap();
+        assert!(read_at(&file, 0, largest) == content[start..start + largest], "from {start}");
+    }
+    mount.unmount().unwrap();
+    let ways = ways(&mount);
+    assert_eq!((ways.spliced, ways.contiguous, ways.vectored), (3, 0, 0), "{ways:?}");
+    assert_eq!(reason(&ways, "too_long"), 0, "{ways:?}");
+}
+
+#[test]
 fn a_source_that_cannot_be_spliced_is_copied() {
     watchdog();
     // the kernel's text files have no pages to give away
