@@ -77,6 +77,7 @@ from fusesg._core import (
     __version__,
 )
 from fusesg._filesystem import Filesystem
+from fusesg._locks import LockTable
 from fusesg._memory import Memory
 from fusesg._mount import Mount, mount, serve
 from fusesg._passthrough import Passthrough
@@ -106,6 +107,7 @@ __all__ = [
     "Filesystem",
     "FilesystemStatistics",
     "Lock",
+    "LockTable",
     "Memory",
     "Mount",
     "NativeHandle",

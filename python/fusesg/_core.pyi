@@ -608,13 +608,20 @@ class NativeHandle:
 
 @final
 class PollWaiter:
-    """Wakes those who poll a file."""
+    """Wakes those who poll an open file.
+
+    Waiters for the same open file are equal: keep them in a set, and one is kept for each.
+    """
 
     def notify(self) -> None:
         """Tells the kernel that the file's readiness changed; it then asks again.
 
-        May be called from any thread, also long after poll returned.
+        May be called from any thread, in callbacks and coroutines, long after poll
+        returned and when the file is closed or the mount has ended: it then does nothing.
         """
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
 
 @final
 class Backing:
@@ -1420,7 +1427,9 @@ class Mount:
         """What was served so far."""
     def invalidate_inode(self, inode: int, offset: int = 0, length: int = 0) -> None:
         """Makes the kernel forget attributes and cached data."""
-    def invalidate_entry(self, parent: int, name: str, deleted: bool = False) -> None:
+    def invalidate_entry(
+        self, parent: int, name: str, deleted: bool = False, inode: int | None = None
+    ) -> None:
         """Makes the kernel forget a name."""
     def locate(self, path: _StrOrBytesPath) -> tuple[int | None, str, int | None, bool]:
         """What the kernel knows of a path.
@@ -1431,6 +1440,8 @@ class Mount:
         """
     def store(self, inode: int, offset: int, data: Buffer) -> None:
         """Puts data into the kernel's cache."""
+    def flush_notifications(self, timeout: float | None = None) -> bool:
+        """Waits until the kernel has carried out what it was told; whether it has."""
 
 def next_log_record(timeout: float | None = None) -> tuple[int, str, str] | None:
     """The next log record: level of the module logging, target, message.

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from typing_extensions import Buffer
+
     from fusesg._config import ConfigOptions
     from fusesg._filesystem import Filesystem
     from fusesg._path_filesystem import PathFilesystem
@@ -156,8 +158,15 @@ class Mount:
     def invalidate_inode(self, inode: int, offset: int = 0, length: int = 0) -> None:
         """Makes the kernel forget attributes and a range of cached data.
 
-        Like the other notifications it is sent by a thread of its own, so that it may
-        be called from a callback; an inode that the kernel does not know is ignored.
+        Called with the inode alone it is what to do when a file has changed: the kernel
+        asks again for size, times and content, also for who has it open or mapped; when
+        a directory has changed, for its attributes and its listing.
+
+        This and the other notifications go out in the order of their calls, from a
+        thread of their own: they return at once, and may be called from any thread, in
+        callbacks and coroutines too. What the kernel does not know is ignored, and so
+        is all of them once the mount has ended, and in a forked child. See
+        "Telling the kernel about changes" in docs/semantics.md.
 
         Args:
             inode: The inode.
@@ -167,27 +176,57 @@ class Mount:
         self._core.invalidate_inode(inode, offset, length)
 
     def invalidate_entry(
-        self, parent: int, name: str, *, deleted: bool = False
+        self,
+        parent: int,
+        name: str,
+        deleted: bool = False,
+        *,
+        inode: int | None = None,
     ) -> None:
-        """Makes the kernel forget a name.
+        """Makes the kernel forget a name: it is new, gone, or another file's now.
+
+        The kernel asks again for the name, also if it was told before that there is no
+        such name, and for the attributes and the listing of the directory.
 
         Args:
             parent: Inode of the directory.
             name: The name.
-            deleted: The name is gone for good: who watches the directory with
-                inotify(7) is told.
+            deleted: The name was deleted: who watches the file with inotify(7) is told
+                (IN_DELETE_SELF), and a directory that somebody is in is dead.
+            inode: With `deleted`: the inode that the name had. None is the one that the
+                kernel was told last; of very many names the oldest may not be known any
+                more, and nobody is then told.
         """
-        self._core.invalidate_entry(parent, name, deleted)
+        self._core.invalidate_entry(parent, name, deleted, inode)
 
-    def store(self, inode: int, offset: int, data: bytes) -> None:
-        """Puts data into the kernel's cache.
+    def store(self, inode: int, offset: int, data: Buffer) -> None:
+        """Puts data into the kernel's cache, so that reading it asks nobody.
+
+        The data is copied. If it ends behind the end that the kernel knows, the file
+        becomes longer, and `getattr` is asked and must say so too. Pages that are not
+        filled by it up to their end, or that of the file, are read nevertheless. It
+        lasts as long as cached data does: until the file is opened without
+        `keep_cache`, or `getattr` tells of another size or modification time.
 
         Args:
-            inode: The inode.
+            inode: The inode; one that the kernel does not know is ignored.
             offset: Where in the file the first byte goes.
             data: The bytes.
         """
         self._core.store(inode, offset, data)
+
+    def flush_notifications(self, timeout: float | None = None) -> bool:
+        """Waits until the kernel has carried out what it was told before.
+
+        Not for callbacks: the kernel may have to wait for the end of this very one.
+
+        Args:
+            timeout: How many seconds to wait at most; None is for ever.
+
+        Returns:
+            Whether it has, or the mount has ended.
+        """
+        return self._core.flush_notifications(timeout)
 
     def invalidate_path(
         self, path: StrPath, offset: int = 0, length: int = 0, *, deleted: bool = False
@@ -214,9 +253,9 @@ class Mount:
         if inode is not None:
             self.invalidate_inode(inode, offset, length)
         if parent is not None and (deleted or not is_directory):
-            self.invalidate_entry(parent, name, deleted=deleted)
+            self.invalidate_entry(parent, name, deleted, inode=inode)
 
-    def store_path(self, path: StrPath, offset: int, data: bytes) -> None:
+    def store_path(self, path: StrPath, offset: int, data: Buffer) -> None:
         """Puts data into the kernel's cache, as `store`: for a `PathFilesystem`.
 
         Args:

@@ -277,7 +277,8 @@ pub trait FileSystem: Send + Sync + 'static {
         Err(Errno::ENOSYS)
     }
 
-    /// Takes or releases a lock.
+    /// Takes or releases a lock; [`EAGAIN`](Errno::EAGAIN) if another one is in the way. It is
+    /// not to wait for that: where `wait` is set, the transport does, and calls it again.
     fn setlk(
         &self,
         context: &Context,

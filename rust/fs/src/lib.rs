@@ -55,7 +55,7 @@ pub use errno::Errno;
 pub use file_system::FileSystem;
 pub use id::{Handle, Inode, LockOwner, Unique};
 pub use open_data::{OpenData, Window};
-pub use operation::{Operation, PollWaiter, RenameFlags};
+pub use operation::{Operation, PollId, PollWaiter, RenameFlags};
 pub use operation_kind::{OperationKind, OperationSet};
 pub use paths::{Claim, PathTable};
 pub use properties::Properties;

@@ -24,19 +24,38 @@ bitflags! {
     }
 }
 
-/// Wakes those who poll a file; may be called from anywhere, once.
+/// An open file that is polled; never used for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PollId {
+    /// The mount.
+    pub mount: u64,
+    /// The kernel's number there.
+    pub open_file: u64,
+}
+
+/// Wakes those who poll an open file; may be called from anywhere, as often as one likes.
+///
+/// Two are equal if they are for the same open file: one of them is enough.
 #[derive(Clone)]
-pub struct PollWaiter(Arc<dyn Fn() + Send + Sync>);
+pub struct PollWaiter {
+    id: PollId,
+    notify: Arc<dyn Fn() + Send + Sync>,
+}
 
 impl PollWaiter {
     /// A waiter that calls `notify`.
-    pub fn new(notify: impl Fn() + Send + Sync + 'static) -> Self {
-        Self(Arc::new(notify))
+    pub fn new(id: PollId, notify: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { id, notify: Arc::new(notify) }
     }
 
     /// Tells the kernel that the file's readiness changed.
     pub fn notify(&self) {
-        (self.0)();
+        (self.notify)();
+    }
+
+    /// Which open file it is for.
+    pub fn id(&self) -> PollId {
+        self.id
     }
 }
 

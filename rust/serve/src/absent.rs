@@ -15,6 +15,8 @@ use fusesg_fs::{
     Reply, Result,
 };
 
+use crate::locks;
+
 /// Whether the file system has no operation that changes anything: it is mounted read-only.
 pub(crate) fn cannot_be_modified(properties: &Properties) -> bool {
     properties.implemented.intersection(OperationSet::MODIFYING).is_empty()
@@ -37,6 +39,13 @@ pub(crate) fn is_implemented(properties: &Properties, kind: OperationKind) -> bo
 pub(crate) fn answer(properties: &Properties, kind: OperationKind) -> Result<Reply> {
     use OperationKind as Kind;
     match kind {
+        // closing a file ends locks, so it has to be told
+        Kind::Open if locks::are_kept(properties) => {
+            let keep = properties.keep_cache_without_open;
+            let flags = if keep { OpenedFlags::KEEP_CACHE } else { OpenedFlags::empty() };
+            Ok(Reply::Opened(Opened { flags, ..Opened::default() }))
+        }
+        Kind::Flush if locks::are_kept(properties) => Ok(Reply::Done),
         Kind::Open | Kind::Opendir if properties.keep_cache_without_open => Err(Errno::ENOSYS),
         Kind::Open if !properties.implemented.contains(Kind::Flush) => {
             // a FLUSH would only be refused; and a server that is killed with a file of its

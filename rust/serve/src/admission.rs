@@ -66,6 +66,7 @@ struct Parked {
 }
 
 /// An operation that may be carried out: its responder has a request.
+#[derive(Debug)]
 pub(crate) struct Admitted<'a> {
     pub(crate) context: Context,
     pub(crate) operation: Operation<'a>,
@@ -108,7 +109,19 @@ impl Admission {
                 let _ = arrived.responder.answer(Err(Errno::ENOMEM));
                 None
             }
-            Err(AllocateError::Exhausted) => self.park(served, arrived, size),
+            Err(AllocateError::Exhausted) => {
+                self.parked_ever.fetch_add(1, Ordering::Relaxed);
+                self.park(served, arrived, size)
+            }
+        }
+    }
+
+    /// Has an operation carried out by a thread of the line, in its turn.
+    pub(crate) fn carry_out(&self, served: &Arc<Served>, mut admitted: Admitted<'static>) {
+        admitted.responder.leave_request();
+        let size = admitted.operation.request_size();
+        if let Some(admitted) = self.park(served, admitted, size) {
+            served.carry_out(admitted);
         }
     }
 
@@ -145,7 +158,6 @@ impl Admission {
         let Admitted { context, operation, responder } = arrived;
         let admitted = Admitted { context, operation: operation.into_owned(), responder };
         line.parked.push_back(Parked { admitted, size });
-        self.parked_ever.fetch_add(1, Ordering::Relaxed);
         self.parked.fetch_add(1, Ordering::SeqCst);
         self.changed.notify_all();
         None

@@ -6,7 +6,11 @@ use std::io;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
     /// It waits, and is part of this process.
-    Alive { process: u32 },
+    Alive {
+        process: u32,
+        /// A signal has come that does not end every wait.
+        signalled: bool,
+    },
     /// A signal that ends its wait has come.
     Killed,
     /// It ended.
@@ -23,7 +27,7 @@ pub(crate) fn look(tid: u32) -> Caller {
         Ok(status) => judge(tid, &status),
         Err(error) if is_no_such_thread(&error) => Caller::Gone,
         // not ours to see: let it wait
-        Err(_) => Caller::Alive { process: tid },
+        Err(_) => Caller::Alive { process: tid, signalled: false },
     }
 }
 
@@ -36,7 +40,8 @@ pub(crate) fn judge(tid: u32, status: &[u8]) -> Caller {
     let set = |key| field(status, key).and_then(|hex| u64::from_str_radix(hex, 16).ok());
     let pending = set("SigPnd:").unwrap_or(0) | set("ShdPnd:").unwrap_or(0);
     let ending = ENDING.iter().fold(0_u64, |mask, signal| mask | 1 << (signal - 1));
-    if pending & !set("SigBlk:").unwrap_or(0) & ending != 0 {
+    let delivered = pending & !set("SigBlk:").unwrap_or(0);
+    if delivered & ending != 0 {
         return Caller::Killed;
     }
     let number = |key| field(status, key).and_then(|digits| digits.parse::<u32>().ok());
@@ -45,7 +50,7 @@ pub(crate) fn judge(tid: u32, status: &[u8]) -> Caller {
     if dead && number("Threads:").unwrap_or(0) <= 1 {
         return Caller::Gone;
     }
-    Caller::Alive { process: number("Tgid:").unwrap_or(tid) }
+    Caller::Alive { process: number("Tgid:").unwrap_or(tid), signalled: delivered != 0 }
 }
 
 /// The value in the line of `/proc/PID/status` that starts with `key`.
@@ -65,25 +70,26 @@ mod tests {
             format!("Tgid:\t7\nState:\tD\nThreads:\t1\nSigPnd:\t{pending}\nSigBlk:\t{blocked}\n")
         };
         let judged = |pending, blocked| judge(8, status(pending, blocked).as_bytes());
-        let alive = Caller::Alive { process: 7 };
+        let alive = Caller::Alive { process: 7, signalled: false };
         assert_eq!(judged("0000000000000000", "0000000000000000"), alive);
         assert_eq!(judged("0000000000000100", "0000000000000000"), Caller::Killed);
         assert_eq!(judged("0000000000000002", "0000000000000002"), alive);
-        // SIGALRM ends no wait
-        assert_eq!(judged("0000000000002000", "0000000000000000"), alive);
+        // SIGALRM ends no wait but that for a lock
+        let signalled = Caller::Alive { process: 7, signalled: true };
+        assert_eq!(judged("0000000000002000", "0000000000000000"), signalled);
     }
 
     #[test]
     fn a_zombie_is_gone_unless_other_threads_run() {
         assert_eq!(judge(7, b"State:\tZ (zombie)\nTgid:\t7\nThreads:\t1\n"), Caller::Gone);
-        let alive = Caller::Alive { process: 7 };
+        let alive = Caller::Alive { process: 7, signalled: false };
         assert_eq!(judge(7, b"State:\tZ (zombie)\nTgid:\t7\nThreads:\t2\n"), alive);
     }
 
     #[test]
     fn we_are_alive_and_nobody_has_the_largest_number() {
         let own = std::process::id();
-        assert_eq!(look(own), Caller::Alive { process: own });
+        assert!(matches!(look(own), Caller::Alive { process, .. } if process == own));
         assert_eq!(look(u32::MAX), Caller::Gone);
     }
 }

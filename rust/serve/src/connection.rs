@@ -12,6 +12,8 @@ use crate::client::{Calls, InProcess};
 use crate::data_path::DataPath;
 use crate::in_flight::{InFlight, Pending};
 use crate::kernel_passthrough::KernelPassthrough;
+use crate::known_names::{KnownNames, NameKey};
+use crate::locks::Locks;
 use crate::metrics::{Metrics, Statistics};
 use crate::notifier::NotificationQueue;
 use crate::own_reply::OwnReply;
@@ -40,6 +42,8 @@ pub(crate) struct Connection {
     pub(crate) own_reply: OwnReply,
     pub(crate) passthrough: KernelPassthrough,
     pub(crate) notifications: Arc<NotificationQueue>,
+    pub(crate) known_names: KnownNames,
+    pub(crate) locks: Locks,
     /// The in-process client's; a mount has a device instead.
     in_process: Option<InProcess>,
     trace: bool,
@@ -86,6 +90,8 @@ impl Connection {
             own_reply,
             passthrough: KernelPassthrough::default(),
             notifications: Arc::new(NotificationQueue::default()),
+            known_names: KnownNames::new(),
+            locks: Locks::default(),
             in_process,
             trace: config.trace,
         }
@@ -123,9 +129,25 @@ impl Connection {
             operation.inode(),
             ticket,
             wanted,
+            self.name_of(operation),
             trace,
             reply,
         )
+    }
+
+    /// The name that an answer with an entry will be about.
+    fn name_of(&self, operation: &Operation<'_>) -> Option<NameKey> {
+        match operation {
+            Operation::Lookup { parent, name }
+            | Operation::Mknod { parent, name, .. }
+            | Operation::Mkdir { parent, name, .. }
+            | Operation::Symlink { parent, name, .. }
+            | Operation::Create { parent, name, .. }
+            | Operation::Link { new_parent: parent, new_name: name, .. } => {
+                Some(self.known_names.key(*parent, name))
+            }
+            _ => None,
+        }
     }
 
     /// Answers a request in its callback's place, if the callback is not quicker. `before` is
@@ -158,6 +180,8 @@ impl Connection {
             timed_out: self.metrics.timed_out.load(Relaxed),
             requests: self.admission.statistics(),
             pool: self.data_path.pools.statistics(),
+            notifications: self.notifications.statistics(),
+            locks: self.locks.statistics(),
             data_path: self.data_path.statistics(),
         }
     }

@@ -25,7 +25,7 @@ pub enum CallerState {
 /// The state of thread `tid`, from the bytes of `/proc/TID/status`.
 pub fn caller_state(tid: u32, status: &[u8]) -> CallerState {
     match caller::judge(tid, status) {
-        Caller::Alive { process } => CallerState::Alive(process),
+        Caller::Alive { process, .. } => CallerState::Alive(process),
         Caller::Killed => CallerState::Killed,
         Caller::Gone => CallerState::Gone,
     }

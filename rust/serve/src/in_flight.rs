@@ -46,6 +46,7 @@ struct Slot {
     /// `kind << 32 | pid`
     caller: AtomicU64,
     reported_slow: AtomicBool,
+    waits: AtomicBool,
 }
 
 impl Slot {
@@ -55,6 +56,7 @@ impl Slot {
             started: AtomicU64::new(0),
             caller: AtomicU64::new(0),
             reported_slow: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
         }
     }
 }
@@ -83,6 +85,8 @@ pub(crate) struct Pending {
     pub(crate) kind: OperationKind,
     pub(crate) pid: u32,
     pub(crate) age: Duration,
+    /// It waits for another program, and may do so for ever.
+    pub(crate) waits: bool,
 }
 
 impl InFlight {
@@ -111,6 +115,7 @@ impl InFlight {
             slot.started.store(started, Ordering::Relaxed);
             slot.caller.store((kind as u64) << 32 | u64::from(pid), Ordering::Relaxed);
             slot.reported_slow.store(false, Ordering::Relaxed);
+            slot.waits.store(false, Ordering::Relaxed);
             slot.state.store(state(unique, PENDING), Ordering::Release);
             let index = u32::try_from(chunk_index * SLOTS_PER_CHUNK + slot_index).ok();
             return Ticket { index, started };
@@ -157,6 +162,17 @@ impl InFlight {
     /// Whether this is the first time the request is reported as slow.
     pub(crate) fn report_slow_once(&self, ticket: Ticket) -> bool {
         self.slot(ticket).is_some_and(|slot| !slot.reported_slow.swap(true, Ordering::Relaxed))
+    }
+
+    /// Whether a request waits for another program. When it does so no longer, its age is
+    /// counted anew.
+    pub(crate) fn set_waits(&self, ticket: Ticket, waits: bool) {
+        if let Some(slot) = self.slot(ticket) {
+            if !waits {
+                slot.started.store(self.now(), Ordering::Relaxed);
+            }
+            slot.waits.store(waits, Ordering::Release);
+        }
     }
 
     /// Removes a request.
@@ -251,6 +267,7 @@ impl Slot {
             kind,
             pid: u32::try_from(caller & u64::from(u32::MAX)).ok()?,
             age: Duration::from_nanos(now.saturating_sub(started)),
+            waits: self.waits.load(Ordering::Relaxed),
         })
     }
 }

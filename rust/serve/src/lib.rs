@@ -24,7 +24,8 @@
 //! | which requests are being served | `in_flight.rs` |
 //! | killed callers, deadlines, slow requests | `sweeper.rs`, `caller.rs` |
 //! | [`Statistics`]; the trace log | `metrics.rs`, `trace.rs` |
-//! | [`Notifier`]: invalidations | `notifier.rs` |
+//! | [`Notifier`]: what the kernel is told unasked; the messages; inodes of deleted names | `notifier.rs`, `notification.rs`, `known_names.rs` |
+//! | POSIX locks: who waits for one, who closes with one | `locks/` |
 //! | files that the kernel reads and writes by itself | `kernel_passthrough.rs` |
 //! | [`Mount`], [`MountConfig`] | `mount.rs`, `config.rs` |
 //! | on which CPUs it is served | `affinity.rs` |
@@ -55,10 +56,13 @@ mod fuser_transport;
 pub mod fuzzing;
 mod in_flight;
 mod kernel_passthrough;
+mod known_names;
+mod locks;
 mod metrics;
 mod mount;
 mod mounting;
 mod native;
+mod notification;
 mod notifier;
 mod own_reply;
 mod responder;
@@ -79,10 +83,11 @@ pub use data_path::{DataPathStatistics, Moved};
 pub use dispatch::{Delivery, Dispatch};
 pub use end::Waited;
 pub use fork::after_fork_in_child;
+pub use locks::LockStatistics;
 pub use metrics::{LATENCY_BUCKETS, OperationStatistics, Statistics};
 pub use mount::Mount;
 pub use mounting::MountError;
 pub use native::Native;
-pub use notifier::Notifier;
+pub use notifier::{NotificationStatistics, Notifier};
 pub use own_reply::log_record_is_expected;
 pub use responder::{Cancellation, Responder};

@@ -10,6 +10,8 @@ use fusesg_fs::OperationKind;
 use fusesg_sg::{PoolStatistics, RequestStatistics, thread_number};
 
 use crate::data_path::DataPathStatistics;
+use crate::locks::LockStatistics;
+use crate::notifier::NotificationStatistics;
 
 const SHARDS: usize = 4;
 /// Bucket `i` counts latencies of `[2^i, 2^(i+1))` nanoseconds; the last one all above.
@@ -30,6 +32,10 @@ pub struct Statistics {
     pub requests: RequestStatistics,
     /// The pools of reply buffers.
     pub pool: PoolStatistics,
+    /// What the kernel was told unasked.
+    pub notifications: NotificationStatistics,
+    /// Those who wait for POSIX locks.
+    pub locks: LockStatistics,
     /// Which way the data of READs went.
     pub data_path: DataPathStatistics,
 }

@@ -30,7 +30,9 @@ use crate::own_reply::OwnReply;
 use crate::served::Served;
 use crate::serving::Serving;
 use crate::watcher::Watcher;
-use crate::{Dispatch, MountConfig, Notifier, Statistics, absent, affinity, notifier, sweeper};
+use crate::{
+    Dispatch, MountConfig, Notifier, Statistics, absent, affinity, locks, notifier, sweeper,
+};
 
 /// How long serving threads may take after the connection was aborted: nobody waits for
 /// their answers any more.
@@ -83,7 +85,7 @@ impl Mount {
             [NotInherited::new(device.as_fd()), NotInherited::new(duplicate.as_fd())];
         let connection = Connection::new(&config, OwnReply::new(duplicate));
         let served = Served::new(Arc::clone(&dispatch), Arc::clone(&connection), properties);
-        let transport = FuserTransport::new(served, config.clone());
+        let transport = FuserTransport::new(Arc::clone(&served), config.clone());
         let mut session_config = fuser::Config::default();
         session_config.n_threads = Some(config.reader_threads);
         // who may enter is for the kernel to say
@@ -111,7 +113,8 @@ impl Mount {
             left_behind: AtomicBool::new(false),
             unmounting: Mutex::new(()),
         });
-        let serving = ServingMount { inner: Arc::clone(&inner), dispatch, watcher, not_inherited };
+        let serving =
+            ServingMount { inner: Arc::clone(&inner), dispatch, served, watcher, not_inherited };
         serving.start(session).map_err(|error| failed("no thread", &error))?;
         mem::forget(mounted);
         Ok(Self { inner })
@@ -168,7 +171,7 @@ impl Mount {
 
     /// Sends invalidations to the kernel.
     pub fn notifier(&self) -> Notifier {
-        Notifier::new(Arc::clone(&self.inner.connection.notifications))
+        Notifier::new(Arc::clone(&self.inner.connection))
     }
 
     /// What was served so far.
@@ -277,6 +280,7 @@ impl fmt::Debug for Mount {
 struct ServingMount {
     inner: Arc<Inner>,
     dispatch: Arc<dyn Dispatch>,
+    served: Arc<Served>,
     watcher: Option<Watcher>,
     not_inherited: [NotInherited; 2],
 }
@@ -287,8 +291,11 @@ impl ServingMount {
         let connection = Arc::clone(&inner.connection);
         let watcher = self.watcher.as_ref().map(Watcher::words);
         let sweeper = sweeper::spawn(&connection, &self.dispatch, &inner.config, watcher)?;
-        let sender = notifier::spawn(&connection.notifications, session.notifier())
-            .inspect_err(|_| connection.sweeper.stop())?;
+        let sender = notifier::spawn(&connection).inspect_err(|_| connection.sweeper.stop())?;
+        let locks = locks::spawn(&self.served).inspect_err(|_| {
+            connection.sweeper.stop();
+            connection.notifications.close();
+        })?;
         let session_thread = move || {
             if let Some(cpus) = &self.inner.config.cpu_affinity
                 && let Err(error) = affinity::restrict(cpus)
@@ -296,10 +303,11 @@ impl ServingMount {
                 log::warn!("the serving threads run on any CPU: {error}");
             }
             let outcome = session.run();
+            self.inner.connection.locks.close();
             self.inner.connection.admission.close();
             self.inner.connection.sweeper.stop();
             self.inner.connection.notifications.close();
-            for thread in [sweeper, sender] {
+            for thread in [sweeper, sender].into_iter().chain(locks) {
                 if thread.join().is_err() {
                     log::error!("a thread of {} panicked", self.inner.point.display());
                 }
@@ -313,12 +321,13 @@ impl ServingMount {
             .inspect_err(|_| {
                 connection.sweeper.stop();
                 connection.notifications.close();
+                connection.locks.close();
             })
     }
 
     /// Takes everything down.
     fn end(self, outcome: io::Result<()>) {
-        let Self { inner, dispatch, watcher, not_inherited } = self;
+        let Self { inner, dispatch, served, watcher, not_inherited } = self;
         match outcome {
             // fuser takes an abort for an error
             Err(error) if error.raw_os_error() != Some(libc::ECONNABORTED) => {
@@ -334,6 +343,7 @@ impl ServingMount {
             log::error!("destroy of the file system at {} panicked", inner.point.display());
         }
         drop(dispatch);
+        drop(served);
         inner.connection.passthrough.clear();
         drop(not_inherited);
         inner.connection.own_reply.close();

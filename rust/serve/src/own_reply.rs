@@ -14,6 +14,7 @@ use fusesg_fs::{Errno, Unique};
 use fusesg_sg::{PackedList, SplicedMessage};
 use parking_lot::RwLock;
 
+use crate::notification::{Message, Notification};
 use crate::sys;
 
 /// Bytes of `struct fuse_out_header`.
@@ -63,6 +64,21 @@ impl OwnReply {
     ) -> io::Result<()> {
         let header = header(unique, 0, message.payload())?;
         self.with_device(|device| message.send(&header, device.as_fd(), offer_moves))
+    }
+
+    /// Tells the kernel something; ENOENT if it has not got what that is about. Returns when
+    /// the kernel has carried it out, for which it may have to wait for the end of a request.
+    pub(crate) fn notify(&self, notification: &Notification) -> io::Result<()> {
+        let too_long = || io::Error::from_raw_os_error(libc::EMSGSIZE);
+        let Message { code, head, tail } = notification.message().ok_or_else(too_long)?;
+        let length = head.len() + tail[0].len() + tail[1].len();
+        let header = header(Unique(0), code, length)?;
+        let message = [&header[..], &head[..], tail[0], tail[1]].map(IoSlice::new);
+        let guard = self.0.read();
+        let Some(mut device) = guard.as_ref() else {
+            return Err(io::Error::from_raw_os_error(libc::ENODEV));
+        };
+        device.write_vectored(&message).map(drop)
     }
 
     fn send(&self, unique: Unique, error: i32, payload: &[u8]) -> io::Result<()> {

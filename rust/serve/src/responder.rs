@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fusesg_fs::{
-    DirectoryEntry, DirectorySink, Entry, Errno, Inode, OperationKind, Reply, Result, Unique,
+    DirectoryEntry, DirectorySink, Entry, Errno, Inode, OpenedFlags, OperationKind, Reply, Result,
+    Unique,
 };
 use fusesg_sg::{PAGE_SIZE, PageDescriptor, Patience, SegmentList};
 
@@ -15,6 +16,8 @@ use crate::connection::Connection;
 use crate::data_reply::DataReply;
 use crate::fuser_transport::FuserReply;
 use crate::in_flight::Ticket;
+use crate::known_names::NameKey;
+use crate::locks::{self, LockStep};
 use crate::trace;
 use crate::transport::TransportReply;
 
@@ -41,6 +44,10 @@ pub struct Responder {
     bad_listing: Option<Errno>,
     /// What the operation is served with, once it was admitted; returned with the answer.
     request: Option<OperationRequest>,
+    /// The name that an entry is looked up or made for.
+    name: Option<NameKey>,
+    /// Where the file system's answer is not the end.
+    lock_step: Option<Box<LockStep>>,
     /// Until answered: the transport's way back.
     reply: Option<TransportReply>,
 }
@@ -69,6 +76,7 @@ impl Responder {
         inode: Inode,
         ticket: Ticket,
         wanted: Wanted,
+        name: Option<NameKey>,
         trace: Option<Box<str>>,
         reply: TransportReply,
     ) -> Self {
@@ -83,6 +91,8 @@ impl Responder {
             trace,
             bad_listing: None,
             request: None,
+            name,
+            lock_step: None,
             reply,
         }
     }
@@ -90,6 +100,34 @@ impl Responder {
     /// The operation may go on with `request`.
     pub(crate) fn set_request(&mut self, request: OperationRequest) {
         self.request = Some(request);
+    }
+
+    /// Gives the request back: the operation waits for something else than to be carried out.
+    pub(crate) fn leave_request(&mut self) {
+        if self.request.take().is_some() {
+            self.connection.admission.request_freed();
+        }
+    }
+
+    /// Whether the operation waits for something that may take as long as it likes.
+    pub(crate) fn set_waits(&self, waits: bool) {
+        self.connection.in_flight.set_waits(self.ticket, waits);
+    }
+
+    /// The file system's answer goes to [`locks::proceed`] first.
+    pub(crate) fn set_lock_step(&mut self, step: LockStep) {
+        self.lock_step = Some(Box::new(step));
+    }
+
+    /// Takes it back.
+    pub(crate) fn take_lock_step(&mut self) -> Option<Box<LockStep>> {
+        self.lock_step.take()
+    }
+
+    /// The next answer is sent.
+    pub(crate) fn without_lock_step(mut self) -> Self {
+        self.lock_step = None;
+        self
     }
 
     /// The request.
@@ -114,6 +152,16 @@ impl Responder {
     /// Sends the answer. A reply of a kind that does not answer the operation, or data
     /// longer than asked for, is answered EIO and logged.
     pub fn answer(mut self, result: Result<Reply>) -> Delivery {
+        let Some(step) = self.lock_step.take() else { return self.answer_now(result) };
+        let connection = Arc::clone(&self.connection);
+        match locks::proceed(&connection.locks, *step, self, result) {
+            Some((responder, result)) => responder.answer_now(result),
+            // there is nothing in it that could have to be taken back
+            None => Delivery::Sent,
+        }
+    }
+
+    fn answer_now(mut self, result: Result<Reply>) -> Delivery {
         let Some(transport) = self.reply.take() else { return Delivery::Dropped };
         match (self.check(result), transport) {
             (Ok(Reply::Data(list)), TransportReply::Fuser(fuser)) => {
@@ -155,6 +203,10 @@ impl Responder {
         let claimed = self.claim();
         let (failed, bytes) = (result.is_err(), moved_bytes(&result));
         let text = self.trace.as_ref().map(|_| trace::answer(&result));
+        if claimed {
+            self.note_name(&result);
+            self.note_open(&result);
+        }
         let sent = if claimed {
             transport.send(&self.connection, self.unique, self.inode, result)
         } else {
@@ -162,6 +214,29 @@ impl Responder {
             false
         };
         self.close(sent, failed || !sent, bytes, text)
+    }
+
+    /// Remembers which file the kernel is told of that was opened.
+    fn note_open(&self, result: &Result<Reply>) {
+        let locks = &self.connection.locks;
+        match result {
+            Ok(Reply::Opened(opened)) if self.kind == OperationKind::Open && locks.are_kept() => {
+                locks.opened(self.inode, opened.handle);
+            }
+            Ok(Reply::Created(entry, opened)) if locks.are_kept() => {
+                locks.opened(entry.attributes.inode, opened.handle);
+            }
+            _ => {}
+        }
+    }
+
+    /// Remembers what the kernel is told that a name means.
+    fn note_name(&self, result: &Result<Reply>) {
+        if let Some(name) = self.name
+            && let Ok(Reply::Entry(entry) | Reply::Created(entry, _)) = result
+        {
+            self.connection.known_names.note(name, entry.attributes.inode);
+        }
     }
 
     fn claim(&self) -> bool {
@@ -196,6 +271,7 @@ impl Responder {
             }
             other => other?,
         };
+        let reply = self.with_flush(reply);
         if !answers(self.kind, &reply) {
             return Err(self.refuse(&format!("{} is no answer to it", name(&reply))));
         }
@@ -227,6 +303,16 @@ impl Responder {
             }
             _ => Ok(reply),
         }
+    }
+
+    /// Where locks are kept by the file system, closing a file has to be told.
+    fn with_flush(&self, mut reply: Reply) -> Reply {
+        if self.connection.locks.are_kept()
+            && let Reply::Opened(opened) | Reply::Created(_, opened) = &mut reply
+        {
+            opened.flags.remove(OpenedFlags::NO_FLUSH);
+        }
+        reply
     }
 
     fn refuse(&self, why: &str) -> Errno {
@@ -299,19 +385,25 @@ impl DirectorySink for Responder {
             return false;
         }
         let Some(reply) = &mut self.reply else { return false };
-        reply.add_entry(&self.connection, entry)
+        let added = reply.add_entry(&self.connection, entry);
+        if added && let Some(looked_up) = entry.entry {
+            let names = &self.connection.known_names;
+            names.note(names.key(self.inode, entry.name), looked_up.attributes.inode);
+        }
+        added
     }
 }
 
 impl Drop for Responder {
     fn drop(&mut self) {
+        if let Some(step) = self.lock_step.take() {
+            locks::abandoned(&self.connection.locks, &step);
+        }
         if let Some(transport) = self.reply.take() {
             log::error!("{} of inode {} was never answered; EIO instead", self.kind, self.inode);
             let _ = self.send(transport, Err(Errno::EIO));
         }
-        if self.request.take().is_some() {
-            self.connection.admission.request_freed();
-        }
+        self.leave_request();
     }
 }
 

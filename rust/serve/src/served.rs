@@ -15,6 +15,7 @@ use fusesg_fs::{
 
 use crate::admission::Admitted;
 use crate::connection::Connection;
+use crate::locks;
 use crate::responder::{Responder, Wanted};
 use crate::serving::Serving;
 use crate::transport::TransportReply;
@@ -58,6 +59,7 @@ impl Served {
 
     /// Passes on an operation that has its request, or is part of one.
     pub(crate) fn carry_out(&self, admitted: Admitted<'_>) {
+        let Some(admitted) = locks::enter(&self.connection.locks, admitted) else { return };
         let Admitted { context, operation, responder } = admitted;
         let kind = operation.kind();
         if !names_are_possible(&operation) {

@@ -144,21 +144,23 @@ impl Sweeper {
         let mut judged = HashMap::new();
         let mut looked_at = HashMap::new();
         for request in self.connection.in_flight.pending() {
-            self.warn_if_slow(&request);
-            if self.request_timeout.is_some_and(|limit| request.age >= limit) {
+            if !request.waits {
+                self.warn_if_slow(&request);
+            }
+            if !request.waits && self.request_timeout.is_some_and(|limit| request.age >= limit) {
                 self.answer(&request, Errno::ETIMEDOUT, &self.connection.metrics.timed_out);
                 continue;
             }
-            if request.age < PATIENCE || !somebody_waits(&request) {
+            if (request.age < PATIENCE && !request.waits) || !somebody_waits(&request) {
                 continue;
             }
             let known = processes.get(&request.unique).copied();
             // many requests of one caller cost one look
             let caller = *judged.entry(request.pid).or_insert_with(|| caller::look(request.pid));
-            if let Caller::Alive { process } = caller {
+            if let Caller::Alive { process, .. } = caller {
                 looked_at.insert(request.unique, process);
             }
-            if is_given_up(request.kind, caller, known) {
+            if is_given_up(&request, caller, known) {
                 self.answer(&request, Errno::EINTR, &self.connection.metrics.interrupted);
             }
         }
@@ -199,6 +201,7 @@ impl Sweeper {
             return;
         }
         self.connection.admission.give_up(request.unique);
+        self.connection.locks.give_up(request.unique);
         if let Some(dispatch) = self.dispatch.upgrade() {
             dispatch.cancelled(request.unique);
         }
@@ -221,12 +224,13 @@ fn somebody_waits(request: &Pending) -> bool {
 /// A caller that waits for its own request stays until it is answered. One that waits for
 /// the page cache dies at once and leaves its READ behind; whoever else waits for the same
 /// page asks again. A WRITE is never given up so: its thread may have left it to finish.
-fn is_given_up(kind: OperationKind, caller: Caller, known_process: Option<u32>) -> bool {
+fn is_given_up(request: &Pending, caller: Caller, known_process: Option<u32>) -> bool {
     match caller {
         Caller::Killed => true,
-        Caller::Alive { .. } => false,
+        // as everywhere, whatever signal is handled interrupts the wait for a lock
+        Caller::Alive { signalled, .. } => request.waits && signalled,
         Caller::Gone => {
-            kind == OperationKind::Read
+            request.kind == OperationKind::Read
                 && known_process
                     .is_none_or(|process| !matches!(caller::look(process), Caller::Alive { .. }))
         }

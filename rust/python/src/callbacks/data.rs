@@ -251,8 +251,11 @@ pub(super) fn opened<'py>(
         }
         Err(_) => (result.clone(), OpenedFlags::empty(), OpenedFlags::empty()),
     };
-    // what the class declares for all its files
-    if core.keep_cache && !directory && !decided.contains(OpenedFlags::KEEP_CACHE) {
+    // what the class declares for all its files; and a listing would be dropped when its
+    // directory is opened again
+    let keep =
+        if directory { flags.contains(OpenedFlags::CACHE_DIRECTORY) } else { core.keep_cache };
+    if keep && !decided.contains(OpenedFlags::KEEP_CACHE) {
         flags |= OpenedFlags::KEEP_CACHE;
     }
     // that of a file system the class only uses is an object like any other

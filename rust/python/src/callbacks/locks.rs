@@ -18,10 +18,13 @@ pub(super) fn invoke<'py>(
             let ctx = call.ctx_of_file(Some(*lock_owner), 0);
             call.method(kind, (file, handle, PyLock(*lock), ctx))
         }
-        Operation::Setlk { inode, handle, lock_owner, lock, wait } => {
+        Operation::Setlk { inode, handle, lock_owner, lock, .. } => {
+            // a method that waited would hold a thread: a lock that it refuses is waited for
+            // by the core
+            let wait = false;
             let (file, handle) = call.open_file(*inode, *handle)?;
             let ctx = call.ctx_of_file(Some(*lock_owner), 0);
-            call.method(kind, (file, handle, PyLock(*lock), *wait, ctx))
+            call.method(kind, (file, handle, PyLock(*lock), wait, ctx))
         }
         _ => Err(Errno::ENOSYS),
     }

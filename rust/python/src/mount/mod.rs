@@ -156,24 +156,16 @@ impl PyMount {
     /// Waits until it has ended; False when `timeout` seconds passed first.
     #[pyo3(signature = (timeout=None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let deadline = timeout
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok())
-            .and_then(|timeout| Instant::now().checked_add(timeout));
-        let live = &self.live;
-        if !live.origin.is_here() {
-            return Ok(true);
-        }
-        loop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let check = sys::is_main_thread().then_some(SIGNAL_CHECK);
-            let step = left.into_iter().chain(check).min();
-            match py.detach(|| live.mount.wait_interruptibly(step)) {
-                Waited::Ended => return Ok(true),
-                Waited::TimedOut if step == left => return Ok(false),
-                Waited::TimedOut | Waited::Interrupted => {}
-            }
-            py.check_signals()?;
-        }
+        self.wait_for(py, timeout, |mount, step| mount.wait_interruptibly(step))
+    }
+
+    /// Waits until the kernel has carried out what it was told; False when `timeout` seconds
+    /// passed first.
+    #[pyo3(signature = (timeout=None))]
+    fn flush_notifications(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        self.wait_for(py, timeout, |mount, step| {
+            if mount.notifier().flush(step) { Waited::Ended } else { Waited::TimedOut }
+        })
     }
 
     /// Unmounts; detaches when busy.
@@ -207,20 +199,24 @@ impl PyMount {
         }
     }
 
-    /// Makes the kernel forget a name.
-    #[pyo3(signature = (parent, name, deleted=false))]
+    /// Makes the kernel forget a name; one that was `deleted` had the inode `inode`, or the
+    /// one that the kernel was told last.
+    #[pyo3(signature = (parent, name, deleted=false, inode=None))]
     fn invalidate_entry(
         &self,
         parent: u64,
         name: &Bound<'_, PyAny>,
         deleted: bool,
+        inode: Option<u64>,
     ) -> PyResult<()> {
-        // the kernel's own notification of a deletion needs the inode that was deleted,
-        // which this call does not know; dropping the name shows the same to all but inotify
-        let _ = deleted;
         let name = names::component("name", name)?;
         if self.live.origin.is_here() {
-            self.live.mount.notifier().invalidate_entry(Inode(parent), &name);
+            let notifier = self.live.mount.notifier();
+            if deleted {
+                notifier.deleted(Inode(parent), inode.map(Inode), &name);
+            } else {
+                notifier.invalidate_entry(Inode(parent), &name);
+            }
         }
         Ok(())
     }
@@ -266,6 +262,35 @@ impl PyMount {
             self.live.mount.notifier().store(Inode(inode), offset, bytes.to_vec());
         }
         Ok(())
+    }
+}
+
+impl PyMount {
+    /// Waits by `wait`, in steps; False when `timeout` seconds passed first.
+    fn wait_for(
+        &self,
+        py: Python<'_>,
+        timeout: Option<f64>,
+        wait: impl Fn(&fusesg_serve::Mount, Option<Duration>) -> Waited + Sync,
+    ) -> PyResult<bool> {
+        let deadline = timeout
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok())
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let live = &self.live;
+        if !live.origin.is_here() {
+            return Ok(true);
+        }
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let check = sys::is_main_thread().then_some(SIGNAL_CHECK);
+            let step = left.into_iter().chain(check).min();
+            match py.detach(|| wait(&live.mount, step)) {
+                Waited::Ended => return Ok(true),
+                Waited::TimedOut if step == left => return Ok(false),
+                Waited::TimedOut | Waited::Interrupted => {}
+            }
+            py.check_signals()?;
+        }
     }
 }
 

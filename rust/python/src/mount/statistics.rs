@@ -1,7 +1,9 @@
 //! The numbers of a mount as a dict.
 
 use fusesg_fs::PathTable;
-use fusesg_serve::{DataPathStatistics, OperationStatistics, Statistics};
+use fusesg_serve::{
+    DataPathStatistics, LockStatistics, NotificationStatistics, OperationStatistics, Statistics,
+};
 use fusesg_sg::{CompletionStatistics, PoolStatistics, RequestStatistics};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -36,10 +38,36 @@ pub(crate) fn to_python<'py>(
     all.set_item("in_flight", statistics.in_flight)?;
     all.set_item("interrupted", statistics.interrupted)?;
     all.set_item("timed_out", statistics.timed_out)?;
+    all.set_item("notifications", notifications_to_python(py, &statistics.notifications)?)?;
+    all.set_item("locks", locks_to_python(py, &statistics.locks)?)?;
     all.set_item("pool", pool)?;
     all.set_item("core", moved)?;
     all.set_item("python", python)?;
     Ok(all)
+}
+
+/// What became of notifications.
+fn notifications_to_python<'py>(
+    py: Python<'py>,
+    notifications: &NotificationStatistics,
+) -> PyResult<Bound<'py, PyDict>> {
+    let numbers = PyDict::new(py);
+    numbers.set_item("sent", notifications.sent)?;
+    numbers.set_item("ignored", notifications.ignored)?;
+    numbers.set_item("merged", notifications.merged)?;
+    numbers.set_item("dropped", notifications.dropped)?;
+    numbers.set_item("failed", notifications.failed)?;
+    numbers.set_item("waiting", notifications.waiting)?;
+    Ok(numbers)
+}
+
+/// Those who wait for locks.
+fn locks_to_python<'py>(py: Python<'py>, locks: &LockStatistics) -> PyResult<Bound<'py, PyDict>> {
+    let numbers = PyDict::new(py);
+    numbers.set_item("waiting", locks.waiting)?;
+    numbers.set_item("waited", locks.waited)?;
+    numbers.set_item("retries", locks.retries)?;
+    Ok(numbers)
 }
 
 /// What operations were served with.

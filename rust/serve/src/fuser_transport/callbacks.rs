@@ -513,7 +513,7 @@ impl Filesystem for FuserTransport {
         // without the flag nobody waits: the caller only looks
         let waits = flags.contains(PollFlags::FUSE_POLL_SCHEDULE_NOTIFY);
         let waiter =
-            waits.then(|| poll_waiter(&self.served.connection.notifications, notifier.handle()));
+            waits.then(|| poll_waiter(&self.served.connection.notifications, notifier.handle().0));
         let operation = Operation::Poll {
             inode: inode(ino),
             handle: handle(fh),
