@@ -610,14 +610,15 @@ class NativeHandle:
 class PollWaiter:
     """Wakes those who poll an open file.
 
-    Waiters for the same open file are equal: keep them in a set, and one is kept for each.
+    Waiters for the same open file are equal: a set of them has one for each.
     """
 
     def notify(self) -> None:
         """Tells the kernel that the file's readiness changed; it then asks again.
 
         May be called from any thread, in callbacks and coroutines, long after poll
-        returned and when the file is closed or the mount has ended: it then does nothing.
+        returned and when the file is closed or the mount has ended: it then does
+        nothing.
         """
 
     def __eq__(self, other: object, /) -> bool: ...

@@ -556,8 +556,9 @@ class Filesystem:
 
         Args:
             events: `select.POLLIN` and its like.
-            waiter: Where not None: call its `notify()` once, from anywhere, when
-                readiness changes.
+            waiter: Where not None: keep it, and call its `notify()` from anywhere when
+                readiness changes. Keep it first and look then, or under one lock: a
+                change in between would wake nobody. A set has one for each open file.
 
         Returns:
             The events that are ready now.
@@ -698,14 +699,14 @@ class Filesystem:
     def getlk(self, inode: int, handle: Any, lock: Lock, ctx: Context) -> Lock:
         """A lock that would keep `lock` from being set: fcntl(2), F_GETLK.
 
-        Without it: with neither `getlk` nor `setlk` the kernel keeps POSIX locks
-        itself, which is right unless other machines share the files.
+        Without it: without both `getlk` and `setlk` the kernel keeps POSIX locks
+        itself, which is right unless others than this mount's programs share the files.
 
         Args:
             lock: The lock that is asked about; its owner is `ctx.lock_owner`.
 
         Returns:
-            A lock in the way, or one of kind `fcntl.F_UNLCK`.
+            A lock in the way, or one of type `fcntl.F_UNLCK`.
         """
         raise _absent("getlk")
 
@@ -714,15 +715,20 @@ class Filesystem:
     ) -> None:
         """Sets or clears a POSIX lock: fcntl(2), F_SETLK and F_SETLKW.
 
-        Without it: with neither `getlk` nor `setlk` the kernel keeps POSIX locks
-        itself, which is right unless other machines share the files.
+        It only tries. A program that waits is kept waiting by the core, and it is
+        called again for it when a lock of the inode was released, and from time to
+        time. It is also called, with `fcntl.F_UNLCK` for the whole file, when an owner
+        of locks closes the file. `fusesg.LockTable` does all that it has to.
+
+        Without it: without both `getlk` and `setlk` the kernel keeps POSIX locks
+        itself, which is right unless others than this mount's programs share the files.
 
         Args:
             lock: The lock; its owner is `ctx.lock_owner`.
-            wait: Wait until it can be had.
+            wait: Always false.
 
         Raises:
-            BlockingIOError: It is held by another, and `wait` is false.
+            BlockingIOError: A lock of another owner is in the way.
         """
         raise _absent("setlk")
 

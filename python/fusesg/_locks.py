@@ -72,9 +72,7 @@ class LockTable:
         """
         owner = ctx.lock_owner
         with self._guard:
-            if lock.type != fcntl.F_UNLCK and any(
-                self._in_the_way(inode, lock, owner)
-            ):
+            if lock.type != fcntl.F_UNLCK and any(self._in_the_way(inode, lock, owner)):
                 raise BlockingIOError(errno.EAGAIN, "another lock is in the way")
             held = [
                 part

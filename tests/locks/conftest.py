@@ -7,6 +7,7 @@ import subprocess
 import threading
 
 import pytest
+
 from .lock_classes import SECONDS
 
 
@@ -75,6 +76,7 @@ class Program:
 @pytest.fixture
 def program(start_python):
     """Starts a program that has a file open."""
+
     def program(path):
         return Program(start_python(PROGRAM, path, stdin=subprocess.PIPE))
 

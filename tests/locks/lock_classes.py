@@ -47,7 +47,7 @@ class Shared(fusesg.Memory):
 class Forwarding(fusesg.Passthrough):
     """Locks of the backing files: others who use the source directory see them.
 
-    A lock of an open file description belongs to a descriptor, so each owner has its own.
+    Locks of an open file description: each owner has one of its own.
     """
 
     def __init__(self, source):
@@ -64,7 +64,7 @@ class Forwarding(fusesg.Passthrough):
                     for entry in os.scandir(self.source)
                     if entry.inode() == inode
                 ]
-                self.files[inode, owner] = open(path, "r+b")
+                self.files[inode, owner] = open(path, "r+b")  # noqa: SIM115
             return self.files[inode, owner]
 
     @staticmethod

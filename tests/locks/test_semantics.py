@@ -7,9 +7,10 @@ import os
 import struct
 
 import pytest
-from .lock_classes import SECONDS, Forwarding, Shared
 
 import fusesg
+
+from .lock_classes import SECONDS, Forwarding, Shared
 
 READ, WRITE = fcntl.F_RDLCK, fcntl.F_WRLCK
 END = fusesg.Lock.END_OF_FILE

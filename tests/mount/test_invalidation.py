@@ -359,44 +359,47 @@ class TestStore:
             mount.store(2, 0, 7)
 
 
+class Telling(Changing):
+    """Tells of everything in each callback, while the kernel holds its locks."""
+
+    def tell(self):
+        for inode in (1, 2):
+            self.mount.invalidate_inode(inode)
+        for name in ("file", "new", "gone"):
+            self.mount.invalidate_entry(1, name)
+        self.mount.invalidate_entry(1, "gone", deleted=True)
+        self.mount.store(2, 0, b"old")
+
+    def lookup(self, parent, name, ctx):
+        self.tell()
+        return super().lookup(parent, name, ctx)
+
+    def read(self, inode, handle, offset, size, ctx):
+        self.tell()
+        return super().read(inode, handle, offset, size, ctx)
+
+    def readdir(self, inode, handle, offset, ctx):
+        self.tell()
+        return super().readdir(inode, handle, offset, ctx)
+
+    def unlink(self, parent, name, ctx):
+        self.tell()
+        super().unlink(parent, name, ctx)
+        self.mount.invalidate_entry(parent, name, deleted=True)
+
+    def create(self, parent, name, mode, flags, ctx):
+        inode = self.add(name)
+        self.tell()
+        return fusesg.Entry(self.attributes(inode)), None
+
+    def write(self, inode, handle, offset, data, ctx):
+        self.contents[inode] = self.contents[inode][:offset] + bytes(data)
+        self.tell()
+        return len(data)
+
+
 class TestWhereItIsCalled:
     def test_in_the_callback_whose_locks_the_kernel_holds(self, mounted, mountpoint):
-        class Telling(Changing):
-            def tell(self):
-                for inode in (1, 2):
-                    self.mount.invalidate_inode(inode)
-                for name in ("file", "new", "gone"):
-                    self.mount.invalidate_entry(1, name)
-                self.mount.invalidate_entry(1, "gone", deleted=True)
-                self.mount.store(2, 0, b"old")
-
-            def lookup(self, parent, name, ctx):
-                self.tell()
-                return super().lookup(parent, name, ctx)
-
-            def read(self, inode, handle, offset, size, ctx):
-                self.tell()
-                return super().read(inode, handle, offset, size, ctx)
-
-            def readdir(self, inode, handle, offset, ctx):
-                self.tell()
-                return super().readdir(inode, handle, offset, ctx)
-
-            def unlink(self, parent, name, ctx):
-                self.tell()
-                super().unlink(parent, name, ctx)
-                self.mount.invalidate_entry(parent, name, deleted=True)
-
-            def create(self, parent, name, mode, flags, ctx):
-                inode = self.add(name)
-                self.tell()
-                return fusesg.Entry(self.attributes(inode)), None
-
-            def write(self, inode, handle, offset, data, ctx):
-                self.contents[inode] = self.contents[inode][:offset] + bytes(data)
-                self.tell()
-                return len(data)
-
         changing = Telling(file=b"old", gone=b"")
         with mounted(changing, **CACHED) as mount:
             changing.mount = mount

@@ -60,7 +60,7 @@ def test_edges(log):
 
 def test_many_readers(log):
     program, path = log
-    files = [open(path, "rb", buffering=0) for _ in range(20)]
+    files = [open(path, "rb", buffering=0) for _ in range(20)]  # noqa: SIM115
     try:
         for _ in range(3):
             write(program, "line\n")

@@ -138,7 +138,7 @@ def test_edges_come_again(queue, file):
 
 
 def test_many_are_woken(queue, mountpoint):
-    files = [open(mountpoint / "queue", "rb", buffering=0) for _ in range(50)]
+    files = [open(mountpoint / "queue", "rb", buffering=0) for _ in range(50)]  # noqa: SIM115
     try:
         waiting = [Waiting(by_poll, file) for file in files]
         queue.wait_for_waiters(50)
@@ -166,7 +166,7 @@ def test_waiters_of_different_files_and_mounts_differ(
     found = set()
     with mounted(queue, at=other):
         paths = [mountpoint / "queue", mountpoint / "queue", other / "queue"]
-        files = [open(path, "rb", buffering=0) for path in paths]
+        files = [open(path, "rb", buffering=0) for path in paths]  # noqa: SIM115
         waiting = [Waiting(by_poll, file) for file in files]
         queue.wait_for_waiters(3)
         with queue.changed:

@@ -13,7 +13,8 @@ import time
 import fusesg
 
 LOG = 2
-CACHED = {"entry_timeout": 3600, "attribute_timeout": 3600, "negative_timeout": 3600}
+HOUR = 3600
+CONFIG = fusesg.Config(entry_timeout=HOUR, attribute_timeout=HOUR)
 
 
 class Reader:
@@ -76,12 +77,8 @@ class LogFilesystem(fusesg.Filesystem):
             return select.POLLIN if handle.position < len(self.text) else 0
 
 
-def main():
+if __name__ == "__main__":
     log = LogFilesystem()
-    with fusesg.mount(log, sys.argv[1], **CACHED) as log.mount:
+    with fusesg.mount(log, sys.argv[1], CONFIG) as log.mount:
         for line in sys.stdin.buffer:
             log.append(line)
-
-
-if __name__ == "__main__":
-    main()

@@ -311,6 +311,7 @@ impl Responder {
             && let Reply::Opened(opened) | Reply::Created(_, opened) = &mut reply
         {
             opened.flags.remove(OpenedFlags::NO_FLUSH);
+            opened.decided.insert(OpenedFlags::NO_FLUSH);
         }
         reply
     }

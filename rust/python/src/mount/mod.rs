@@ -156,7 +156,7 @@ impl PyMount {
     /// Waits until it has ended; False when `timeout` seconds passed first.
     #[pyo3(signature = (timeout=None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        self.wait_for(py, timeout, |mount, step| mount.wait_interruptibly(step))
+        self.wait_for(py, timeout, fusesg_serve::Mount::wait_interruptibly)
     }
 
     /// Waits until the kernel has carried out what it was told; False when `timeout` seconds
