@@ -12,7 +12,7 @@ from .lock_classes import SECONDS
 
 
 @pytest.fixture(autouse=True)
-def _clean(leaves_nothing):
+def _clean(fuse_no_leaks):
     """Each of these tests: no mount, thread, descriptor or process stays."""
 
 

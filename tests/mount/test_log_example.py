@@ -14,7 +14,7 @@ SECONDS = 10.0
 
 
 @pytest.fixture
-def log(start_python, mountpoint, leaves_nothing):
+def log(start_python, mountpoint, fuse_no_leaks):
     """The program and its log."""
     program = start_python(PROGRAM, mountpoint, stdin=subprocess.PIPE)
     changed = select.poll()
