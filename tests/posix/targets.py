@@ -49,6 +49,20 @@ class Overridden(fusesg.Passthrough):
         return super().write(inode, handle, offset, bytes(data), ctx)
 
 
+class Locking(fusesg.Memory):
+    """Files in memory whose POSIX locks are a table of the class's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = fusesg.LockTable()
+
+    def getlk(self, inode, handle, lock, ctx):
+        return self.table.getlk(inode, lock, ctx)
+
+    def setlk(self, inode, handle, lock, wait, ctx):
+        self.table.setlk(inode, lock, ctx)
+
+
 @dataclass(frozen=True)
 class Target:
     """A kind of file system.
@@ -177,6 +191,11 @@ TARGETS = (
         _mount(lambda source: fusesg.Memory()),
         WRITABLE,
         {"links.a_temporary_file_needs_no_name": FUSE_TMPFILE},
+    ),
+    Target(
+        "lock-table",
+        _mount(lambda source: Locking()),
+        ("files", "locks"),
     ),
     Target(
         "memory-example",
