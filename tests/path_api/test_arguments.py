@@ -282,6 +282,29 @@ def test_a_parent_that_is_missing_is_not_asked_below(recorder, mountpoint):
     assert ("/no/such", None) not in recorder.called("getattr")
 
 
+def test_what_getattr_does_not_know_was_not_made(mounted, mountpoint):
+    class Forgetful(Recorder):
+        released = None
+
+        def mkdir(self, path, mode, ctx):
+            pass
+
+        def create(self, path, mode, flags, ctx):
+            return "handle"
+
+        def release(self, path, handle, ctx):
+            self.released = (path, handle)
+
+    forgetful = Forgetful()
+    with mounted(forgetful, **UNCACHED) as mount:
+        with pytest.raises(FileNotFoundError):
+            (mountpoint / "d" / "new").mkdir()
+        with pytest.raises(FileNotFoundError):
+            (mountpoint / "d" / "new").touch()
+        assert forgetful.released == ("/d/new", "handle")
+        assert mount.statistics()["python"]["handles"] == 0
+
+
 WRONG = [
     ("getattr", "text", "expected Attributes, an Entry or None"),
     ("mkdir", 5, "expected Attributes, an Entry or None"),

@@ -21,6 +21,7 @@ use crate::conversions::errors;
 use crate::dispatch::handles;
 use crate::values::attributes::PyAttributes;
 use crate::values::entry::PyEntry;
+use crate::values::opened::PyOpened;
 use crate::values::set_attributes::PySetAttributes;
 
 /// What a method that tells of a file may return.
@@ -95,6 +96,12 @@ pub(super) fn outcome<'py>(
     result: &Bound<'py, PyAny>,
 ) -> Result<Option<Outcome>> {
     let kind = operation.kind();
+    if is_untold(operation, result) {
+        let told = tell(call, paths, operation)
+            .and_then(|told| complete(call, operation, told, result))
+            .inspect_err(|_| release_untold(call, paths, operation, result))?;
+        return outcome(call, paths, operation, &told);
+    }
     let new = |parent: &Inode, name: &OsStr, expected| {
         created(call, paths, kind, (*parent, name), expected, result).map(Reply::Entry)
     };
@@ -111,7 +118,14 @@ pub(super) fn outcome<'py>(
         Operation::Mkdir { parent, name, .. } => new(parent, name, Some(FileType::Directory))?,
         Operation::Link { new_parent, new_name, .. } => new(new_parent, new_name, None)?,
         Operation::Create { parent, name, flags, .. } => {
-            opened_new(call, paths, (*parent, name), *flags, result)?
+            let (told, handle) = pair(result).ok_or(Errno::EIO)?;
+            let expected = Some(FileType::Regular);
+            let entry = created(call, paths, kind, (*parent, name), expected, &told)?;
+            let opened = data::opened(call, kind, *flags, &handle).inspect_err(|_| {
+                paths.forget(entry.attributes.inode, 1);
+            })?;
+            note_handle(paths, entry.attributes.inode, opened.handle);
+            Reply::Created(entry, opened)
         }
         Operation::Unlink { parent, name } | Operation::Rmdir { parent, name } => {
             paths.unlink(*parent, name);
@@ -126,18 +140,10 @@ pub(super) fn outcome<'py>(
             Reply::Done
         }
         Operation::Getattr { inode, .. } | Operation::Setattr { inode, .. } => {
-            let entry = if result.is_none() && kind == OperationKind::Setattr {
-                match call.path(paths, *inode)? {
-                    Some(path) => entry(call, "getattr", &describe(call, kind, path)?)?,
-                    None => {
-                        entry(call, "getattr", &unlinked_attributes(call, paths, *inode, None)?)?
-                    }
-                }
-            } else if result.is_none() {
+            if result.is_none() {
                 return Err(Errno::ENOENT);
-            } else {
-                entry(call, kind.name(), result)?
-            };
+            }
+            let entry = entry(call, kind.name(), result)?;
             let mut reply = attributes::checked(call, kind, *inode, entry.attributes)?;
             reply.timeout = entry.attribute_timeout;
             paths.set_attributes(*inode, &reply.attributes);
@@ -169,6 +175,90 @@ impl<'py> Callback<'_, 'py> {
         // a directory that was removed has nothing in it, and gets nothing
         self.name(&paths.path_of(parent, name).ok_or(Errno::ENOENT)?)
     }
+}
+
+/// Whether a method that created or changed something leaves it to `getattr` to tell of it.
+fn is_untold(operation: &Operation<'_>, result: &Bound<'_, PyAny>) -> bool {
+    match operation {
+        Operation::Symlink { .. }
+        | Operation::Mknod { .. }
+        | Operation::Mkdir { .. }
+        | Operation::Link { .. }
+        | Operation::Setattr { .. } => result.is_none(),
+        Operation::Create { .. } => pair(result).is_none(),
+        _ => false,
+    }
+}
+
+/// Asks `getattr` about what an operation has created or changed.
+fn tell<'py>(
+    call: &Callback<'_, 'py>,
+    paths: &PathTable,
+    operation: &Operation<'_>,
+) -> Result<Bound<'py, PyAny>> {
+    let kind = operation.kind();
+    match operation {
+        Operation::Setattr { inode, handle, .. } => match call.path(paths, *inode)? {
+            Some(path) => describe(call, kind, path),
+            None => unlinked_attributes(call, paths, *inode, *handle),
+        },
+        Operation::Link { new_parent: parent, new_name: name, .. }
+        | Operation::Symlink { parent, name, .. }
+        | Operation::Mknod { parent, name, .. }
+        | Operation::Mkdir { parent, name, .. }
+        | Operation::Create { parent, name, .. } => {
+            describe(call, kind, call.path_of(paths, *parent, name)?)
+        }
+        _ => Err(Errno::EIO),
+    }
+}
+
+/// What the method would have returned that told of the file itself.
+fn complete<'py>(
+    call: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+    told: Bound<'py, PyAny>,
+    result: &Bound<'py, PyAny>,
+) -> Result<Bound<'py, PyAny>> {
+    if told.is_none() {
+        return Err(Errno::ENOENT);
+    }
+    entry(call, "getattr", &told)?;
+    match operation {
+        Operation::Create { .. } => PyTuple::new(call.py, [&told, result])
+            .map(Bound::into_any)
+            .map_err(|error| call.raised("create", &error)),
+        _ => Ok(told),
+    }
+}
+
+/// Releases what `create` opened of which nothing could be told: the kernel will never close
+/// it.
+fn release_untold<'py>(
+    call: &Callback<'_, 'py>,
+    paths: &PathTable,
+    operation: &Operation<'_>,
+    handle: &Bound<'py, PyAny>,
+) {
+    if let Operation::Create { parent, name, .. } = operation
+        && call.core.methods.get(OperationKind::Release).is_some()
+        && let Ok(path) = call.path_of(paths, *parent, name)
+    {
+        let handle = match handle.cast::<PyOpened>() {
+            Ok(opened) => opened.get().handle.bind(call.py),
+            Err(_) => handle,
+        };
+        // what it raises was logged; there is nobody to tell
+        let _ = call.method(OperationKind::Release, (path, handle, call.ctx()));
+    }
+}
+
+/// What `create` tells of the file, and the handle; not any tuple, since a handle may be one.
+fn pair<'py>(result: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let tuple = result.cast::<PyTuple>().ok().filter(|tuple| tuple.len() == 2)?;
+    let told = tuple.get_item(0).ok()?;
+    let tells = told.is_instance_of::<PyAttributes>() || told.is_instance_of::<PyEntry>();
+    if tells { Some((told, tuple.get_item(1).ok()?)) } else { None }
 }
 
 /// Asks `getattr` about a path.
@@ -245,8 +335,7 @@ fn remember(paths: &PathTable, parent: Inode, name: &OsStr, mut entry: Entry) ->
     Ok(entry)
 }
 
-/// The entry of something new, of type `expected`: `getattr` tells of it if the method
-/// returned None.
+/// The entry of something new, of type `expected`.
 fn created<'py>(
     call: &Callback<'_, 'py>,
     paths: &PathTable,
@@ -255,52 +344,7 @@ fn created<'py>(
     expected: Option<FileType>,
     result: &Bound<'py, PyAny>,
 ) -> Result<Entry> {
-    let entry = if result.is_none() {
-        let path = call.path_of(paths, parent, name)?;
-        entry(call, "getattr", &describe(call, kind, path)?)?
-    } else {
-        entry(call, kind.name(), result)?
-    };
+    let entry = entry(call, kind.name(), result)?;
     names::check_type(call, kind, entry.attributes.kind, expected)?;
     remember(paths, parent, name, entry)
-}
-
-/// What create returned: a handle, or what it tells of the file and a handle.
-fn opened_new<'py>(
-    call: &Callback<'_, 'py>,
-    paths: &PathTable,
-    place: (Inode, &OsStr),
-    flags: i32,
-    result: &Bound<'py, PyAny>,
-) -> Result<Reply> {
-    const KIND: OperationKind = OperationKind::Create;
-    let nothing = call.py.None().into_bound(call.py);
-    let (told, handle) = match result.extract::<(Bound<'py, PyAny>, Bound<'py, PyAny>)>() {
-        // a handle may be a tuple, too
-        Ok((told, handle))
-            if result.is_instance_of::<PyTuple>()
-                && (told.is_instance_of::<PyAttributes>() || told.is_instance_of::<PyEntry>()) =>
-        {
-            (told, handle)
-        }
-        _ => (nothing, result.clone()),
-    };
-    let opened = data::opened(call, KIND, flags, &handle)?;
-    match created(call, paths, KIND, place, Some(FileType::Regular), &told) {
-        Ok(entry) => {
-            note_handle(paths, entry.attributes.inode, opened.handle);
-            Ok(Reply::Created(entry, opened))
-        }
-        Err(errno) => {
-            // it was opened, and the kernel will never close it
-            if handles::is_python(opened.handle) {
-                drop(call.core.handles.remove(opened.handle));
-            }
-            if call.core.methods.get(OperationKind::Release).is_some() {
-                let path = call.path_of(paths, place.0, place.1)?;
-                let _ = call.method(OperationKind::Release, (path, handle, call.ctx()));
-            }
-            Err(errno)
-        }
-    }
 }
