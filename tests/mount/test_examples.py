@@ -31,6 +31,13 @@ def test_the_package_has_the_examples():
         assert (Path(packaged) / path.name).read_bytes() == path.read_bytes()
 
 
+def test_the_readme_has_the_examples():
+    readme = (EXAMPLES.parent / "README.md").read_text()
+    for path in EXAMPLES.iterdir():
+        if path.suffix == ".py" or (path / "pyproject.toml").exists():
+            assert f"(examples/{path.name})" in readme
+
+
 def test_examples_are_short():
     def lines(name):
         return len((EXAMPLES / name).read_text().splitlines())

@@ -13,6 +13,7 @@ import fusesg
 from fusesg.examples.hello import Hello
 from fusesg.examples.memory import MemoryFilesystem
 from fusesg.examples.shadow import Shadow
+from fusesg.examples.sqlite import SqliteFilesystem
 from fusesg.examples.tar import TarFilesystem
 
 from ..path_api.memory import PathMemory  # noqa: TID252 - tests are no package
@@ -117,6 +118,18 @@ def _tar(source: Path) -> TarFilesystem:
     return TarFilesystem(os.fspath(source / "archive.tar"))
 
 
+def _encrypted(source: Path) -> fusesg.Passthrough:
+    from fusesg.examples.encrypted import Encrypted  # noqa: PLC0415 - needs a package
+
+    key = source.with_name("key")
+    key.write_bytes(bytes(range(64)))
+    return Encrypted(os.fspath(source), os.fspath(key))
+
+
+def _sqlite(source: Path) -> SqliteFilesystem:
+    return SqliteFilesystem(os.fspath(source / "files.db"))
+
+
 class HelloAsFile(Hello):
     """The hello world under the name that the cases look for."""
 
@@ -139,7 +152,7 @@ PASSTHROUGH_WITHOUT = BACKING_WITHOUT | {
 }
 
 NO_FALLOCATE = "the example has no fallocate"
-NO_HOLES = "content is one bytearray, without holes"
+NO_HOLES = "the example does not tell of its holes"
 
 MEMORY_EXAMPLE_WITHOUT = {
     "links.a_temporary_file_needs_no_name": FUSE_TMPFILE,
@@ -151,6 +164,30 @@ MEMORY_EXAMPLE_WITHOUT = {
     "sizes.offsets_beyond_4_gib": "the example bounds the length of a file",
     "sizes.seek_finds_holes_and_data": NO_HOLES,
     "xattrs.unknown_namespaces_are_refused": "the example keeps any name",
+}
+
+ENCRYPTED_WITHOUT = PASSTHROUGH_WITHOUT | {
+    f"sizes.allocation_{case}": "zeros within a sector would have to be encrypted"
+    for case in ("can_punch_holes", "can_zero_a_range", "extends_the_file")
+}
+
+SQLITE_GROUPS = tuple(group for group in WRITABLE if group != "xattrs")
+ONE_LINK = "a directory has one link, as on btrfs"
+SQLITE_WITHOUT = {
+    "directories.a_new_directory_is_empty": ONE_LINK,
+    "directories.link_counts_count_subdirectories": ONE_LINK,
+    "renames.exchange_across_directories_keeps_the_link_counts": ONE_LINK,
+    "renames.moves_a_directory_with_what_is_in_it": ONE_LINK,
+    "links.a_temporary_file_needs_no_name": FUSE_TMPFILE,
+    "sizes.seek_finds_holes_and_data": NO_HOLES,
+} | {
+    f"sizes.allocation_{case}": NO_FALLOCATE
+    for case in (
+        "can_keep_the_size",
+        "can_punch_holes",
+        "can_zero_a_range",
+        "extends_the_file",
+    )
 }
 
 CONTENT = ("files", "links", "mapping", "renames", "sizes")
@@ -219,6 +256,8 @@ TARGETS = (
             for case in ("onto_another_link_of_the_same_file_does_nothing",)
         },
     ),
+    Target("encrypted", _mount(_encrypted), CONTENT, ENCRYPTED_WITHOUT),
+    Target("sqlite", _mount(_sqlite), SQLITE_GROUPS, SQLITE_WITHOUT),
     Target("read-only-backing", _read_only_backing, READ_ONLY),
     Target(
         "read-only-passthrough",

@@ -49,11 +49,12 @@ class LeakCheck:
         What has been ended stays in /proc for a moment, and the kernel has no event for
         when it goes; so this waits as long as it may.
         """
-        if self._new():
-            gc.collect()  # closes what only a cycle of references holds
         deadline = time.monotonic() + self._settle_time
         pause = threading.Event()
         while (found := self._new()) and time.monotonic() < deadline:
+            # closes what only a cycle of references holds, such as an exception and
+            # the object whose method raised it; a thread may have been in it until now
+            gc.collect()
             pause.wait(0.01)
         return found
 
