@@ -7,6 +7,9 @@ with fusesg.mount(fusesg.archive.open_archive("data.tar"), "/mnt"):
 
 The members become files that point into the archive: nothing is copied, and reads go
 the way of all extents. `fusesg mount ARCHIVE.tar MNT` does the same from a shell.
+
+The kernel keeps what it has read. Large members that are read once, in large pieces,
+come up to one and a half times as fast past its cache (`direct_io=True`).
 """
 
 from __future__ import annotations
