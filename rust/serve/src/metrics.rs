@@ -51,7 +51,7 @@ pub struct OperationStatistics {
     pub errors: u64,
     /// Bytes of file data and attribute values that were moved.
     pub bytes: u64,
-    /// Sum of all latencies.
+    /// Sum of all latencies, from a request's arrival to when its answer was sent.
     pub time: Duration,
     /// Latency histogram; see [`LATENCY_BUCKETS`].
     pub latency: [u64; LATENCY_BUCKETS],
@@ -76,6 +76,7 @@ impl Default for Shard {
 #[repr(align(128))]
 #[derive(Debug)]
 struct Counters {
+    answers: AtomicU64,
     errors: AtomicU64,
     bytes: AtomicU64,
     nanoseconds: AtomicU64,
@@ -85,6 +86,7 @@ struct Counters {
 impl Default for Counters {
     fn default() -> Self {
         Self {
+            answers: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             nanoseconds: AtomicU64::new(0),
@@ -94,18 +96,32 @@ impl Default for Counters {
 }
 
 impl Metrics {
-    /// Counts one answer.
-    pub(crate) fn record(&self, kind: OperationKind, nanoseconds: u64, failed: bool, bytes: u64) {
-        let shard = &self.shards[thread_number() % SHARDS];
-        let counters = &shard.0[kind as usize];
-        counters.latency[bucket(nanoseconds)].fetch_add(1, Ordering::Relaxed);
-        counters.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+    /// Counts an answer that is about to be sent: whoever has it finds it in the numbers.
+    pub(crate) fn count(&self, kind: OperationKind, failed: bool, bytes: u64) {
+        let counters = self.counters(kind);
+        counters.answers.fetch_add(1, Ordering::Relaxed);
         if failed {
             counters.errors.fetch_add(1, Ordering::Relaxed);
         }
         if bytes != 0 {
             counters.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
+    }
+
+    /// An answer that was counted as good could not be sent.
+    pub(crate) fn count_unsent(&self, kind: OperationKind) {
+        self.counters(kind).errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes how long an answer that was counted took, sending it included.
+    pub(crate) fn time(&self, kind: OperationKind, nanoseconds: u64) {
+        let counters = self.counters(kind);
+        counters.latency[bucket(nanoseconds)].fetch_add(1, Ordering::Relaxed);
+        counters.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    fn counters(&self, kind: OperationKind) -> &Counters {
+        &self.shards[thread_number() % SHARDS].0[kind as usize]
     }
 
     /// The sums.
@@ -125,6 +141,7 @@ impl Metrics {
         };
         for shard in &self.shards {
             let counters = &shard.0[kind as usize];
+            sum.count += counters.answers.load(Ordering::Relaxed);
             sum.errors += counters.errors.load(Ordering::Relaxed);
             sum.bytes += counters.bytes.load(Ordering::Relaxed);
             sum.time += Duration::from_nanos(counters.nanoseconds.load(Ordering::Relaxed));
@@ -132,7 +149,6 @@ impl Metrics {
                 *total += counter.load(Ordering::Relaxed);
             }
         }
-        sum.count = sum.latency.iter().sum();
         sum
     }
 }
@@ -161,9 +177,11 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..1000 {
-                        metrics.record(OperationKind::Read, 2000, false, 4096);
+                        metrics.count(OperationKind::Read, false, 4096);
+                        metrics.time(OperationKind::Read, 2000);
                     }
-                    metrics.record(OperationKind::Read, 2000, true, 0);
+                    metrics.count(OperationKind::Read, true, 0);
+                    metrics.time(OperationKind::Read, 2000);
                 });
             }
         });

@@ -188,20 +188,22 @@ impl Responder {
         let (bytes, in_pages) = (reply.len(), reply.in_pages());
         use_pages(self.request.as_mut(), in_pages);
         let claimed = self.claim();
+        self.count(!claimed, bytes as u64);
         if claimed {
             reply.send(connection, self.unique, fuser);
         } else {
             TransportReply::Fuser(fuser).discard();
         }
         let text = self.trace.as_ref().map(|_| trace::answer(&Ok(Reply::Data(list.clone()))));
-        self.close(claimed, !claimed, bytes as u64, text)
+        self.close(claimed, text)
     }
 
     /// Sends any other answer.
     fn send(&mut self, transport: TransportReply, result: Result<Reply>) -> Delivery {
         use_pages(self.request.as_mut(), bytes_in_pages(self.kind, &result));
         let claimed = self.claim();
-        let (failed, bytes) = (result.is_err(), moved_bytes(&result));
+        let failed = !claimed || result.is_err();
+        self.count(failed, moved_bytes(&result));
         let text = self.trace.as_ref().map(|_| trace::answer(&result));
         if claimed {
             self.note_name(&result);
@@ -213,7 +215,10 @@ impl Responder {
             transport.discard();
             false
         };
-        self.close(sent, failed || !sent, bytes, text)
+        if !sent && !failed {
+            self.connection.metrics.count_unsent(self.kind);
+        }
+        self.close(sent, text)
     }
 
     /// Remembers which file the kernel is told of that was opened.
@@ -243,11 +248,15 @@ impl Responder {
         self.connection.in_flight.claim(self.ticket, self.unique)
     }
 
-    /// Leaves the table; counts and traces the answer.
-    fn close(&self, claimed: bool, failed: bool, bytes: u64, text: Option<String>) -> Delivery {
+    fn count(&self, failed: bool, bytes: u64) {
+        self.connection.metrics.count(self.kind, failed, bytes);
+    }
+
+    /// Leaves the table; times and traces the answer.
+    fn close(&self, claimed: bool, text: Option<String>) -> Delivery {
         let connection = &*self.connection;
         let nanoseconds = connection.in_flight.now().saturating_sub(self.ticket.started);
-        connection.metrics.record(self.kind, nanoseconds, failed, bytes);
+        connection.metrics.time(self.kind, nanoseconds);
         connection.in_flight.end(self.ticket);
         if let (Some(arguments), Some(text)) = (&self.trace, text) {
             let time = Duration::from_nanos(nanoseconds);
@@ -365,8 +374,8 @@ impl DataInHand {
             Ok(bytes) => format!("{bytes} bytes"),
             Err(errno) => errno.to_string(),
         });
-        let failed = !claimed || outcome.is_err();
-        responder.close(claimed, failed, outcome.unwrap_or(0), text) == Delivery::Sent
+        responder.count(!claimed || outcome.is_err(), outcome.unwrap_or(0));
+        responder.close(claimed, text) == Delivery::Sent
     }
 }
 

@@ -96,7 +96,8 @@ impl Served {
             log::error!("forget of inode {inode} panicked");
         }
         let time = self.connection.in_flight.now().saturating_sub(started);
-        self.connection.metrics.record(OperationKind::Forget, time, failed, 0);
+        self.connection.metrics.count(OperationKind::Forget, failed, 0);
+        self.connection.metrics.time(OperationKind::Forget, time);
     }
 }
 
