@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import select
 import signal
 import threading
 
@@ -65,17 +66,27 @@ def test_the_class_is_not_told_to_wait(mount, program, file, shared, wait_for_wa
     assert not any(wait for _, wait in shared.calls)
 
 
-def test_in_order_of_arrival(mount, program, file, wait_for_waiters):
+def test_they_try_in_order_of_arrival(mount, program, file, shared, wait_for_waiters):
     holder = program(file)
     holder.do("lock('write')")
     waiters = [program(file) for _ in range(4)]
     for number, waiter in enumerate(waiters, 1):
         waiter.ask("lock('write', wait=True)")
         wait_for_waiters(mount, number)
+    seen = len(shared.calls)
+    shared.wait_for_call(lambda calls: len(calls) >= seen + 8)
+    pids = [lock.pid for lock, _ in shared.calls[seen : seen + 8]]
+    order = [waiter.pid for waiter in waiters]
+    first = pids.index(order[0])
+    assert pids[first : first + 4] == order
     holder.do("unlock()")
-    for waiter in waiters:
-        assert waiter.answer() == "locked"
-        assert waiter.do("unlock()") == "unlocked"
+    while waiters:
+        outputs = [waiter.child.stdout for waiter in waiters]
+        ready = select.select(outputs, [], [], SECONDS)[0]
+        (served,) = [waiter for waiter in waiters if waiter.child.stdout in ready]
+        assert served.answer() == "locked"
+        assert served.do("unlock()") == "unlocked"
+        waiters.remove(served)
 
 
 def test_who_waits_for_another_range_is_not_held_up(
