@@ -3,11 +3,10 @@
 import signal
 import subprocess
 import threading
-import time
 
 import pytest
 
-from .conftest import UNCACHED
+from .conftest import UNCACHED, forgotten_but
 from .memory import PathMemory
 
 CLIENTS = {
@@ -49,14 +48,6 @@ def slowed(operation):
     return Slow()
 
 
-def known_paths(mount, expected):
-    """Waits until so many are known: no event tells of it."""
-    deadline, pause = time.monotonic() + 10, threading.Event()
-    while (found := mount.statistics()["python"]["paths"]) != expected:
-        assert time.monotonic() < deadline, f"{found} paths are known, not {expected}"
-        pause.wait(0.01)
-
-
 @pytest.mark.parametrize("operation", CLIENTS)
 @pytest.mark.requires("root")
 def test_what_was_done_for_it_is_known(mounted, mountpoint, operation):
@@ -64,8 +55,7 @@ def test_what_was_done_for_it_is_known(mounted, mountpoint, operation):
     with mounted(slow, **UNCACHED) as mount:
         (mountpoint / "d").mkdir()
         (mountpoint / "f").touch()
-        forget()
-        known_paths(mount, 1)
+        forgotten_but(mount, 1)
         slow.slow = True
         try:
             with subprocess.Popen(
@@ -80,8 +70,7 @@ def test_what_was_done_for_it_is_known(mounted, mountpoint, operation):
         if operation == "create":
             assert slow.released.wait(10)
         slow.slow = False
-        forget()
-        known_paths(mount, 1)
+        forgotten_but(mount, 1)
         expected = {
             "create": {"d", "f", "new"},
             "mkdir": {"d", "f", "new"},
@@ -90,9 +79,3 @@ def test_what_was_done_for_it_is_known(mounted, mountpoint, operation):
         }
         found = {entry.name for entry in mountpoint.iterdir()}
         assert found == expected.get(operation, {"d", "f"})
-
-
-def forget():
-    """The kernel forgets what is not in use."""
-    with open("/proc/sys/vm/drop_caches", "w") as file:
-        file.write("2")
