@@ -33,7 +33,8 @@ fusesg.serve(Hello(), "/mnt/hello")
   one. `fusesg.archive` shows archives.
 - `Client` uses a file system without mounting it, for tests and where there can be no
   mount; `fusesg.testing` has fixtures for pytest.
-- `mount` serves in the background, `serve` in the foreground; `Config` is for both.
+- `mount` serves in the background, `serve` in the foreground, `serve_async` in an event
+  loop; `Config` is for all of them.
 - `Backing`, `Extent`, `Zeros`, `SegmentList`, `Pipe` and `Socket` say where bytes are;
   `read` may return them in place of the bytes.
 - `BackingHandle`, `SegmentHandle` and `BytesHandle`: what `open` may return, so that
@@ -79,7 +80,7 @@ from fusesg._core import (
 from fusesg._filesystem import Filesystem
 from fusesg._locks import LockTable
 from fusesg._memory import Memory
-from fusesg._mount import Mount, mount, serve
+from fusesg._mount import Mount, mount, serve, serve_async
 from fusesg._passthrough import Passthrough
 from fusesg._path_filesystem import PathFilesystem
 from fusesg._tree import Tree
@@ -125,6 +126,7 @@ __all__ = [
     "__version__",
     "mount",
     "serve",
+    "serve_async",
 ]
 
 _lifecycle.install()

@@ -2,6 +2,7 @@
 
 import builtins
 import os
+from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import (
     Any,
@@ -19,6 +20,7 @@ from typing import (
 from typing_extensions import Buffer, disjoint_base
 
 from fusesg._data import Data
+from fusesg._loop import RunningLoop
 
 _T = TypeVar("_T")
 
@@ -1399,6 +1401,7 @@ class Mount:
         filesystem: What to serve.
         mountpoint: An existing directory or regular file, as an absolute path.
         settings: What `fusesg.Config.settings` returns.
+        running_loop: Where callbacks are awaited; None is a loop of the mount's own.
 
     Raises:
         OSError: It could not be mounted; the message says what to do about it.
@@ -1407,11 +1410,20 @@ class Mount:
     """
 
     def __new__(
-        cls, filesystem: object, mountpoint: str, settings: dict[str, Any] | None = None
+        cls,
+        filesystem: object,
+        mountpoint: str,
+        settings: dict[str, Any] | None = None,
+        running_loop: RunningLoop | None = None,
     ) -> Self: ...
     @property
     def path(self) -> str:
         """Where it is mounted."""
+    @property
+    def loop(self) -> AbstractEventLoop:
+        """The event loop in which callbacks are awaited; starts it."""
+    def run_in(self, running_loop: RunningLoop) -> None:
+        """Has callbacks awaited in that loop, unless they already are in another."""
     @property
     def is_alive(self) -> bool:
         """Whether it is mounted and served."""
@@ -1443,6 +1455,9 @@ class Mount:
         """Puts data into the kernel's cache."""
     def flush_notifications(self, timeout: float | None = None) -> bool:
         """Waits until the kernel has carried out what it was told; whether it has."""
+
+def is_asynchronous(filesystem: object) -> bool:
+    """Whether any of its methods is `async def`."""
 
 def next_log_record(timeout: float | None = None) -> tuple[int, str, str] | None:
     """The next log record: level of the module logging, target, message.

@@ -10,8 +10,6 @@ import errno
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from fusesg._core import (
         Attributes,
         Context,
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
         PollWaiter,
         SetAttributes,
     )
-    from fusesg._data import Answer, Data
+    from fusesg._data import Answer, Data, Listing, MaybeAwaitable
 
 
 class Filesystem:
@@ -57,7 +55,14 @@ class Filesystem:
     about an errno is answered EIO and logged with its traceback to the logger
     `fusesg`.
 
-    **Threads.** Methods are called from several threads at once, as far as the
+    **Async methods.** Every method may be `async def`, and a class may have both kinds;
+    a plain method may also return something that can be awaited. They are awaited in an
+    asyncio event loop, one task for each request: see `fusesg.mount` for which loop.
+    `readdir` and `listxattr` may be asynchronous generators. A task is cancelled when
+    nobody waits for its answer any more, or the mount ends. Code in the loop must not
+    block, least of all on its own mount.
+
+    **Threads.** Plain methods are called from several threads at once, as far as the
     interpreter lock lets them; the kernel serialises changes of one directory, and
     nothing else may be relied upon.
 
@@ -86,13 +91,13 @@ class Filesystem:
 
     # Life cycle
 
-    def init(self) -> None:
+    def init(self) -> MaybeAwaitable[None]:
         """Called once when the mount is there, before any operation.
 
         An exception ends the mount and is raised by `fusesg.mount`.
         """
 
-    def destroy(self) -> None:
+    def destroy(self) -> MaybeAwaitable[None]:
         """Called once after the last operation.
 
         Nobody waits for its result; an exception is logged.
@@ -100,7 +105,9 @@ class Filesystem:
 
     # Names and attributes
 
-    def lookup(self, parent: int, name: str, ctx: Context) -> Entry | None:
+    def lookup(
+        self, parent: int, name: str, ctx: Context
+    ) -> MaybeAwaitable[Entry | None]:
         """Finds a name in a directory.
 
         Each entry that is returned counts as one lookup of its inode, given back by
@@ -118,7 +125,7 @@ class Filesystem:
         """
         raise _absent("lookup")
 
-    def forget(self, inode: int, count: int) -> None:
+    def forget(self, inode: int, count: int) -> MaybeAwaitable[None]:
         """The kernel has dropped `count` lookups of an inode.
 
         Called from a thread of its own, later and batched; nobody waits for it. Entries
@@ -132,7 +139,9 @@ class Filesystem:
             count: How many of the entries returned for it are given back.
         """
 
-    def getattr(self, inode: int, handle: Any | None, ctx: Context) -> Attributes:
+    def getattr(
+        self, inode: int, handle: Any | None, ctx: Context
+    ) -> MaybeAwaitable[Attributes]:
         """Attributes of an inode: stat(2).
 
         Every file system needs it: without it `fusesg.mount` raises TypeError.
@@ -147,7 +156,7 @@ class Filesystem:
 
     def setattr(
         self, inode: int, changes: SetAttributes, handle: Any | None, ctx: Context
-    ) -> Attributes:
+    ) -> MaybeAwaitable[Attributes]:
         """Changes attributes: chmod, chown, truncate, utimensat.
 
         Without it: EPERM, or EROFS if no method of the class modifies anything.
@@ -162,7 +171,7 @@ class Filesystem:
         """
         raise _absent("setattr")
 
-    def readlink(self, inode: int, ctx: Context) -> str:
+    def readlink(self, inode: int, ctx: Context) -> MaybeAwaitable[str]:
         """Target of a symbolic link.
 
         Without it: EINVAL.
@@ -172,7 +181,7 @@ class Filesystem:
         """
         raise _absent("readlink")
 
-    def access(self, inode: int, mask: int, ctx: Context) -> None:
+    def access(self, inode: int, mask: int, ctx: Context) -> MaybeAwaitable[None]:
         """Checks access: access(2), chdir(2).
 
         Asked only with `Config.default_permissions` off; the kernel decides otherwise.
@@ -191,7 +200,7 @@ class Filesystem:
 
     def mknod(
         self, parent: int, name: str, mode: int, rdev: int, ctx: Context
-    ) -> Entry:
+    ) -> MaybeAwaitable[Entry]:
         """Creates a file, FIFO, socket or device.
 
         Without it: EPERM, or EROFS if no method of the class modifies anything.
@@ -208,7 +217,9 @@ class Filesystem:
         """
         raise _absent("mknod")
 
-    def mkdir(self, parent: int, name: str, mode: int, ctx: Context) -> Entry:
+    def mkdir(
+        self, parent: int, name: str, mode: int, ctx: Context
+    ) -> MaybeAwaitable[Entry]:
         """Creates a directory.
 
         Without it: EPERM, or EROFS if no method of the class modifies anything.
@@ -224,7 +235,9 @@ class Filesystem:
         """
         raise _absent("mkdir")
 
-    def symlink(self, parent: int, name: str, target: str, ctx: Context) -> Entry:
+    def symlink(
+        self, parent: int, name: str, target: str, ctx: Context
+    ) -> MaybeAwaitable[Entry]:
         """Creates a symbolic link.
 
         Without it: EPERM, or EROFS if no method of the class modifies anything.
@@ -240,7 +253,9 @@ class Filesystem:
         """
         raise _absent("symlink")
 
-    def link(self, inode: int, new_parent: int, new_name: str, ctx: Context) -> Entry:
+    def link(
+        self, inode: int, new_parent: int, new_name: str, ctx: Context
+    ) -> MaybeAwaitable[Entry]:
         """Creates a hard link.
 
         Without it: EPERM, or EROFS if no method of the class modifies anything.
@@ -257,7 +272,7 @@ class Filesystem:
         """
         raise _absent("link")
 
-    def unlink(self, parent: int, name: str, ctx: Context) -> None:
+    def unlink(self, parent: int, name: str, ctx: Context) -> MaybeAwaitable[None]:
         """Removes a name that is not a directory.
 
         The inode stays usable as long as it is open or looked up: see `forget`.
@@ -269,7 +284,7 @@ class Filesystem:
         """
         raise _absent("unlink")
 
-    def rmdir(self, parent: int, name: str, ctx: Context) -> None:
+    def rmdir(self, parent: int, name: str, ctx: Context) -> MaybeAwaitable[None]:
         """Removes an empty directory.
 
         Without it: EPERM, or EROFS if no method of the class modifies anything.
@@ -287,7 +302,7 @@ class Filesystem:
         new_name: str,
         flags: int,
         ctx: Context,
-    ) -> None:
+    ) -> MaybeAwaitable[None]:
         """Renames or moves; an existing target is replaced.
 
         Without it: EPERM, or EROFS if no method of the class modifies anything.
@@ -329,7 +344,7 @@ class Filesystem:
 
     def create(
         self, parent: int, name: str, mode: int, flags: int, ctx: Context
-    ) -> tuple[Entry, Any]:
+    ) -> MaybeAwaitable[tuple[Entry, Any]]:
         """Creates and opens a file.
 
         Without it: the kernel uses `mknod` and `open`; EPERM or EROFS without those.
@@ -348,7 +363,7 @@ class Filesystem:
 
     def read(
         self, inode: int, handle: Any, offset: int, size: int, ctx: Context
-    ) -> Answer:
+    ) -> MaybeAwaitable[Answer]:
         """Reads from a file.
 
         What is returned is a plan: Rust fetches the bytes of extents after the
@@ -368,7 +383,7 @@ class Filesystem:
 
     def write(
         self, inode: int, handle: Any, offset: int, data: memoryview, ctx: Context
-    ) -> int:
+    ) -> MaybeAwaitable[int]:
         """Writes to a file.
 
         Without it: EPERM, or EROFS if no method of the class modifies anything.
@@ -388,7 +403,7 @@ class Filesystem:
 
     def write_plan(
         self, inode: int, handle: Any, offset: int, size: int, ctx: Context
-    ) -> Data:
+    ) -> MaybeAwaitable[Data]:
         """Says where the bytes of a write go; in place of `write`.
 
         Rust writes them there, without the interpreter lock.
@@ -408,7 +423,7 @@ class Filesystem:
         """
         raise _absent("write_plan")
 
-    def flush(self, inode: int, handle: Any, ctx: Context) -> None:
+    def flush(self, inode: int, handle: Any, ctx: Context) -> MaybeAwaitable[None]:
         """A descriptor of an open file was closed.
 
         Called once for each close(2), so more than once for a handle whose descriptor
@@ -417,7 +432,7 @@ class Filesystem:
         Without it: succeeds, and the kernel stops asking.
         """
 
-    def release(self, inode: int, handle: Any, ctx: Context) -> None:
+    def release(self, inode: int, handle: Any, ctx: Context) -> MaybeAwaitable[None]:
         """The last descriptor of an open file was closed.
 
         Called once for each handle; nobody waits for it. When the mount ends the kernel
@@ -426,7 +441,9 @@ class Filesystem:
         Without it: the handle is dropped.
         """
 
-    def fsync(self, inode: int, handle: Any, datasync: bool, ctx: Context) -> None:
+    def fsync(
+        self, inode: int, handle: Any, datasync: bool, ctx: Context
+    ) -> MaybeAwaitable[None]:
         """Brings a file to stable storage.
 
         Without it: succeeds, and the kernel stops asking.
@@ -438,7 +455,7 @@ class Filesystem:
 
     def fallocate(
         self, inode: int, handle: Any, offset: int, length: int, mode: int, ctx: Context
-    ) -> None:
+    ) -> MaybeAwaitable[None]:
         """Allocates, frees or zeroes a range: fallocate(2).
 
         Without it: EOPNOTSUPP, and the kernel stops asking.
@@ -455,7 +472,7 @@ class Filesystem:
 
     def lseek(
         self, inode: int, handle: Any, offset: int, whence: int, ctx: Context
-    ) -> int:
+    ) -> MaybeAwaitable[int]:
         """Finds data or a hole.
 
         Without it: the whole file is data, and the kernel stops asking.
@@ -483,7 +500,7 @@ class Filesystem:
         length: int,
         flags: int,
         ctx: Context,
-    ) -> int:
+    ) -> MaybeAwaitable[int]:
         """Copies between two files of this mount: copy_file_range(2).
 
         Without it: the kernel reads and writes instead.
@@ -503,7 +520,9 @@ class Filesystem:
         """
         raise _absent("copy_file_range")
 
-    def bmap(self, inode: int, blocksize: int, index: int, ctx: Context) -> int:
+    def bmap(
+        self, inode: int, blocksize: int, index: int, ctx: Context
+    ) -> MaybeAwaitable[int]:
         """Block of a device behind a block of a file.
 
         Asked only of file systems on a block device.
@@ -527,7 +546,7 @@ class Filesystem:
         data: bytes,
         out_size: int,
         ctx: Context,
-    ) -> bytes | tuple[int, bytes]:
+    ) -> MaybeAwaitable[bytes | tuple[int, bytes]]:
         """A restricted ioctl(2): sizes are those encoded in the command.
 
         Without it: ENOTTY.
@@ -549,7 +568,7 @@ class Filesystem:
         events: int,
         waiter: PollWaiter | None,
         ctx: Context,
-    ) -> int:
+    ) -> MaybeAwaitable[int]:
         """Which of some events are ready: poll(2), select(2), epoll(7).
 
         Without it: always ready, and the kernel stops asking.
@@ -583,7 +602,7 @@ class Filesystem:
 
     def readdir(
         self, inode: int, handle: Any, offset: int, ctx: Context
-    ) -> Iterable[DirectoryEntry]:
+    ) -> Listing[DirectoryEntry]:
         """Lists a directory.
 
         Without `next_offset` in its entries it is called once for each open directory,
@@ -603,7 +622,7 @@ class Filesystem:
         """
         raise _absent("readdir")
 
-    def releasedir(self, inode: int, handle: Any, ctx: Context) -> None:
+    def releasedir(self, inode: int, handle: Any, ctx: Context) -> MaybeAwaitable[None]:
         """The last descriptor of an open directory was closed.
 
         Called once for each handle; nobody waits for it.
@@ -611,7 +630,9 @@ class Filesystem:
         Without it: the handle is dropped.
         """
 
-    def fsyncdir(self, inode: int, handle: Any, datasync: bool, ctx: Context) -> None:
+    def fsyncdir(
+        self, inode: int, handle: Any, datasync: bool, ctx: Context
+    ) -> MaybeAwaitable[None]:
         """Brings a directory to stable storage.
 
         Without it: succeeds, and the kernel stops asking.
@@ -623,7 +644,7 @@ class Filesystem:
 
     # The file system
 
-    def statfs(self, inode: int, ctx: Context) -> FilesystemStatistics:
+    def statfs(self, inode: int, ctx: Context) -> MaybeAwaitable[FilesystemStatistics]:
         """Sizes of the file system: statvfs(3), df(1).
 
         Without it: sane numbers, nothing counted.
@@ -635,7 +656,7 @@ class Filesystem:
 
     # Extended attributes
 
-    def getxattr(self, inode: int, name: str, ctx: Context) -> bytes:
+    def getxattr(self, inode: int, name: str, ctx: Context) -> MaybeAwaitable[bytes]:
         """Value of an extended attribute.
 
         Queries for the size, and ERANGE, are answered by the core.
@@ -655,7 +676,7 @@ class Filesystem:
 
     def setxattr(
         self, inode: int, name: str, value: bytes, flags: int, ctx: Context
-    ) -> None:
+    ) -> MaybeAwaitable[None]:
         """Sets an extended attribute.
 
         Without it: EOPNOTSUPP, and the kernel stops asking.
@@ -671,7 +692,7 @@ class Filesystem:
         """
         raise _absent("setxattr")
 
-    def listxattr(self, inode: int, ctx: Context) -> Iterable[str]:
+    def listxattr(self, inode: int, ctx: Context) -> Listing[str]:
         """Names of the extended attributes.
 
         Without it: EOPNOTSUPP, and the kernel stops asking.
@@ -681,7 +702,7 @@ class Filesystem:
         """
         raise _absent("listxattr")
 
-    def removexattr(self, inode: int, name: str, ctx: Context) -> None:
+    def removexattr(self, inode: int, name: str, ctx: Context) -> MaybeAwaitable[None]:
         """Removes an extended attribute.
 
         Without it: EOPNOTSUPP, and the kernel stops asking.
@@ -696,7 +717,9 @@ class Filesystem:
 
     # Locks
 
-    def getlk(self, inode: int, handle: Any, lock: Lock, ctx: Context) -> Lock:
+    def getlk(
+        self, inode: int, handle: Any, lock: Lock, ctx: Context
+    ) -> MaybeAwaitable[Lock]:
         """A lock that would keep `lock` from being set: fcntl(2), F_GETLK.
 
         Without it: without both `getlk` and `setlk` the kernel keeps POSIX locks
@@ -712,7 +735,7 @@ class Filesystem:
 
     def setlk(
         self, inode: int, handle: Any, lock: Lock, wait: bool, ctx: Context
-    ) -> None:
+    ) -> MaybeAwaitable[None]:
         """Sets or clears a POSIX lock: fcntl(2), F_SETLK and F_SETLKW.
 
         It only tries. A program that waits is kept waiting by the core, and it is

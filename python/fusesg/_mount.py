@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from typing import TYPE_CHECKING, Any, Self, Unpack
+import sys
+import warnings
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
 from fusesg import _core, _logging
 from fusesg._config import Config
 from fusesg._termination import Termination
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import asyncio
+    from collections.abc import Callable, Generator
     from types import TracebackType
 
     from typing_extensions import Buffer
@@ -20,6 +25,9 @@ if TYPE_CHECKING:
     from fusesg._path_filesystem import PathFilesystem
 
     StrPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+    Mounting: TypeAlias = Callable[..., _core.Mount]
+    """Mounts; takes the loop to run in as `running_loop`, or nothing."""
 
 
 def mount(
@@ -34,6 +42,20 @@ def mount(
     with fusesg.mount(Hello(), "/mnt/hello", allow_other=True) as mount:
         print(os.listdir(mount.path))
     ```
+
+    In a coroutine, `async with` mounts without blocking the event loop, and the async
+    methods of the file system run in that very loop:
+
+    ```python
+    async with fusesg.mount(Remote(session), "/mnt/remote") as mount:
+        await mount.wait_async()
+    ```
+
+    Otherwise they run in an event loop of the mount's own (`Mount.loop`), in a thread.
+
+    Where an event loop runs, a file system with async methods is mounted only when the
+    result is entered, by `async with`, by `await` or by `with` (which uses a loop of
+    its own): nobody can know before in which loop its methods are to run.
 
     Args:
         filesystem: What to serve. One object may serve several mounts.
@@ -52,10 +74,28 @@ def mount(
             be served.
         ValueError: An option is out of range.
     """
+    mounting = _mounting(filesystem, mountpoint, config, options)
+    if _loop_runs() and _core.is_asynchronous(filesystem):
+        return Mount(mounting)
+    return Mount(mounting, mounting())
+
+
+def _mounting(
+    filesystem: Filesystem | PathFilesystem,
+    mountpoint: StrPath,
+    config: Config | None,
+    options: ConfigOptions,
+) -> Mounting:
     config = (config or Config()).replace(**options)
     path = os.path.abspath(os.fsdecode(mountpoint))
     _logging.start()
-    return Mount(_core.Mount(filesystem, path, config.settings()))
+    return functools.partial(_core.Mount, filesystem, path, config.settings())
+
+
+def _loop_runs() -> bool:
+    # asking does not import asyncio, which takes long
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001
 
 
 def serve(
@@ -101,6 +141,54 @@ def serve(
                 mounted.unmount()
 
 
+async def serve_async(
+    filesystem: Filesystem | PathFilesystem,
+    mountpoint: StrPath,
+    config: Config | None = None,
+    *,
+    on_ready: Callable[[Mount], object] | None = None,
+    **options: Unpack[ConfigOptions],
+) -> None:
+    """Mounts a file system and serves it in the running loop until it is unmounted.
+
+    That is by `fusesg umount` or umount(8); by SIGTERM, if nothing else handles it; or
+    by cancelling the task that awaits this, as `asyncio.run` does upon SIGINT (Ctrl-C).
+    However it ends, the file system is unmounted when this returns or raises.
+
+    Args:
+        filesystem: What to serve. Its async methods run in this loop.
+        mountpoint: As for `mount`.
+        config: Settings; None is `Config()`.
+        on_ready: Called with the mount as soon as it is usable; awaited, if it returns
+            an awaitable.
+        **options: Single settings by name, which win over `config`.
+
+    Raises:
+        OSError: It could not be mounted, and the message says what to do about it; or
+            it is unmounted, but a callback does not return.
+        TypeError: An option is unknown or has the wrong type, or `filesystem` cannot
+            be served.
+        ValueError: An option is out of range.
+    """
+    import asyncio  # noqa: PLC0415 - slow to import
+
+    from fusesg._loop import sigterm  # noqa: PLC0415 - likewise
+
+    mounting = _mounting(filesystem, mountpoint, config, options)
+    with sigterm() as terminated:
+        async with Mount(mounting) as mounted:
+            if on_ready:
+                result = on_ready(mounted)
+                if isinstance(result, Awaitable):
+                    await result
+            ended = asyncio.ensure_future(mounted.wait_async())
+            either: list[asyncio.Future[Any]] = [ended, terminated]
+            try:
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                ended.cancel()
+
+
 class Mount:
     """A mounted file system; made by `mount`.
 
@@ -108,8 +196,19 @@ class Mount:
     nothing: the mount belongs to the parent.
     """
 
-    def __init__(self, core: _core.Mount) -> None:
-        self._core = core
+    def __init__(self, mounting: Mounting, core: _core.Mount | None = None) -> None:
+        self._mounting: Mounting | None = mounting if core is None else None
+        self._mounted = core
+
+    @property
+    def _core(self) -> _core.Mount:
+        if self._mounted is None:
+            raise RuntimeError(
+                "nothing is mounted yet: in a running event loop, a file system with "
+                "async methods is mounted by `async with fusesg.mount(...)`, by `await "
+                "fusesg.mount(...)`, or by `with` in a loop of its own"
+            )
+        return self._mounted
 
     @property
     def path(self) -> str:
@@ -120,6 +219,19 @@ class Mount:
     def is_alive(self) -> bool:
         """Whether it is mounted and served."""
         return self._core.is_alive
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop in which async methods run.
+
+        The loop that ran when `async with` mounted it; else one of the mount's own, in
+        a thread, which this starts if nothing has needed it yet. From another thread it
+        is used through `asyncio.run_coroutine_threadsafe`. It ends with the mount.
+
+        Raises:
+            RuntimeError: It has ended.
+        """
+        return self._core.loop
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until it is unmounted, by whomever.
@@ -132,8 +244,26 @@ class Mount:
         """
         return self._core.wait(timeout)
 
+    async def wait_async(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109
+        """Waits as `wait` does, without blocking the event loop.
+
+        Args:
+            timeout: How many seconds to wait at most; None is for ever.
+
+        Returns:
+            Whether it is unmounted.
+        """
+        from fusesg._loop import in_thread  # noqa: PLC0415 - imports asyncio
+
+        return await in_thread(functools.partial(self._core.wait, timeout))
+
     def unmount(self) -> None:
         """Unmounts; a mount that is in use is detached, and ends with its last user.
+
+        Waits a bounded time for those who use it, and for callbacks; async ones that
+        still run are cancelled. Called in the thread of the event loop in which its
+        async methods run it does not wait, since they could not go on meanwhile: there,
+        `unmount_async` waits.
 
         Does nothing if it is unmounted already, or if something else has been mounted
         in its place.
@@ -142,6 +272,18 @@ class Mount:
             OSError: It could not be unmounted.
         """
         self._core.unmount()
+
+    async def unmount_async(self) -> None:
+        """Unmounts as `unmount` does, without blocking the event loop.
+
+        Cancelled, it unmounts all the same, and then raises `asyncio.CancelledError`.
+
+        Raises:
+            OSError: It could not be unmounted.
+        """
+        from fusesg._loop import in_thread  # noqa: PLC0415 - imports asyncio
+
+        await in_thread(self._core.unmount, to_its_end=True)
 
     def abort(self) -> None:
         """Ends it at once: every request that waits or comes is answered an error."""
@@ -273,6 +415,8 @@ class Mount:
             self.store(inode, offset, data)
 
     def __enter__(self) -> Self:
+        if self._mounting is not None:
+            self._mounted, self._mounting = self._mounting(), None
         return self
 
     def __exit__(
@@ -283,6 +427,42 @@ class Mount:
     ) -> None:
         self.unmount()
 
+    async def __aenter__(self) -> Self:
+        from fusesg._loop import RunningLoop, in_thread  # noqa: PLC0415 - imports asyncio
+
+        running = RunningLoop()
+        if self._mounting is None:
+            self._core.run_in(running)
+            return self
+        mounting = functools.partial(self._mounting, running_loop=running)
+        self._mounting = None
+        self._mounted = await in_thread(
+            mounting, on_cancel=running.cancel, undo=_core.Mount.unmount
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.unmount_async()
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self.__aenter__().__await__()
+
+    def __del__(self) -> None:
+        if self._mounting is not None:
+            warnings.warn(
+                "fusesg.mount() was neither entered nor awaited: nothing was mounted",
+                RuntimeWarning,
+                stacklevel=2,
+                source=self,
+            )
+
     def __repr__(self) -> str:
+        if self._mounted is None:
+            return "<fusesg.Mount, not mounted yet>"
         state = "mounted" if self.is_alive else "unmounted"
         return f"<fusesg.Mount {self.path!r} {state}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import subprocess
@@ -128,6 +129,25 @@ def _encrypted(source: Path) -> fusesg.Passthrough:
 
 def _sqlite(source: Path) -> SqliteFilesystem:
     return SqliteFilesystem(os.fspath(source / "files.db"))
+
+
+def _asynchronous(base: type) -> type:
+    """The same class with every method of its own as `async def`."""
+
+    def later(method: Callable[..., Any]) -> Callable[..., Any]:
+        async def called(*arguments: Any) -> Any:
+            await asyncio.sleep(0)
+            return method(*arguments)
+
+        return called
+
+    operations = [name for name in vars(fusesg.Filesystem) if name in vars(base)]
+    methods = {
+        name: later(getattr(base, name))
+        for name in operations
+        if callable(getattr(base, name))
+    }
+    return type(f"Async{base.__name__}", (base,), methods)
 
 
 class HelloAsFile(Hello):
@@ -258,6 +278,12 @@ TARGETS = (
     ),
     Target("encrypted", _mount(_encrypted), CONTENT, ENCRYPTED_WITHOUT),
     Target("sqlite", _mount(_sqlite), SQLITE_GROUPS, SQLITE_WITHOUT),
+    Target(
+        "memory-example-async",
+        _mount(lambda source: _asynchronous(MemoryFilesystem)()),
+        WRITABLE,
+        MEMORY_EXAMPLE_WITHOUT,
+    ),
     Target("read-only-backing", _read_only_backing, READ_ONLY),
     Target(
         "read-only-passthrough",

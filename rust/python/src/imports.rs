@@ -55,6 +55,24 @@ pub(crate) fn loop_thread(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     CLASS.import(py, "fusesg._loop", "LoopThread")
 }
 
+/// `fusesg._loop.listed`: what an asynchronous generator yields, collected.
+pub(crate) fn listed(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, "fusesg._loop", "listed")
+}
+
+/// `fusesg._loop.described`: the result of a method, and that of a second one, awaited.
+pub(crate) fn described(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, "fusesg._loop", "described")
+}
+
+/// `fusesg._loop.otherwise`: what is awaited, or what was known before.
+pub(crate) fn otherwise(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, "fusesg._loop", "otherwise")
+}
+
 /// The one instance of `Now`.
 pub(crate) fn now(py: Python<'_>) -> PyResult<&Bound<'_, PyNow>> {
     static NOW: PyOnceLock<Py<PyNow>> = PyOnceLock::new();

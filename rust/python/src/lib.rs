@@ -56,7 +56,7 @@ mod _core {
     #[pymodule_export]
     use crate::log_queue::{close_log_queue, next_log_record, set_log_level};
     #[pymodule_export]
-    use crate::mount::{_shutdown, PyMount};
+    use crate::mount::{_shutdown, PyMount, is_asynchronous};
     #[pymodule_export]
     use crate::native::memory::PyMemory;
     #[pymodule_export]

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::process;
 
@@ -60,6 +60,91 @@ pub(crate) fn is_main_interpreter(_py: Python<'_>) -> bool {
     let interpreter = unsafe { ffi::PyInterpreterState_Get() };
     // SAFETY: that interpreter runs this very code.
     unsafe { ffi::PyInterpreterState_GetID(interpreter) == 0 }
+}
+
+/// The kernel's number of this thread.
+pub(crate) fn thread_number() -> u32 {
+    // SAFETY: always succeeds and touches no memory.
+    unsafe { libc::gettid() }.cast_unsigned()
+}
+
+/// An eventfd: a descriptor that becomes readable when it is signalled.
+#[derive(Debug)]
+pub(crate) struct EventFd(OwnedFd);
+
+impl EventFd {
+    pub(crate) fn new() -> io::Result<Self> {
+        // SAFETY: takes no pointers.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// The descriptor.
+    pub(crate) fn number(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    /// Makes it readable.
+    pub(crate) fn signal(&self) {
+        let one = 1_u64.to_ne_bytes();
+        // SAFETY: the pointer and the length are those of `one`. It can only fail where 2^64
+        // signals have not been read, and then it is readable.
+        unsafe { libc::write(self.number(), one.as_ptr().cast(), one.len()) };
+    }
+
+    /// Makes it not readable until the next signal.
+    pub(crate) fn clear(&self) {
+        let mut count = [0_u8; 8];
+        // SAFETY: the pointer and the length are those of `count`. It fails where nothing has
+        // been signalled, and then there is nothing to clear.
+        unsafe { libc::read(self.number(), count.as_mut_ptr().cast(), count.len()) };
+    }
+}
+
+/// Whether `await` takes the object: its class has `__await__`.
+pub(crate) fn is_awaitable(object: &Bound<'_, PyAny>) -> bool {
+    has_slot(object, ffi::Py_am_await)
+}
+
+/// Whether `async for` takes the object: its class has `__aiter__`.
+pub(crate) fn is_async_iterable(object: &Bound<'_, PyAny>) -> bool {
+    has_slot(object, ffi::Py_am_aiter)
+}
+
+fn has_slot(object: &Bound<'_, PyAny>, slot: i32) -> bool {
+    let class = object.get_type_ptr();
+    // SAFETY: the object is alive, and so is its class. The function looks the slot up, for
+    // any class since Python 3.10.
+    !unsafe { ffi::PyType_GetSlot(class, slot) }.is_null()
+}
+
+/// What a coroutine, a generator or another iterator did with what was sent to it.
+pub(crate) enum Sent<'py> {
+    /// It yielded this.
+    Yielded(Bound<'py, PyAny>),
+    /// It returned this, and has ended.
+    Returned(Bound<'py, PyAny>),
+}
+
+/// `iterator.send(value)`, without a StopIteration for what is returned.
+pub(crate) fn send<'py>(
+    iterator: &Bound<'py, PyAny>,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<Sent<'py>> {
+    let py = iterator.py();
+    let mut result = std::ptr::null_mut();
+    // SAFETY: both objects are alive and the GIL is held; `result` takes one reference.
+    let sent = unsafe { ffi::PyIter_Send(iterator.as_ptr(), value.as_ptr(), &raw mut result) };
+    // SAFETY: a new reference, or null with an exception set.
+    let result = unsafe { Bound::from_owned_ptr_or_err(py, result) }?;
+    Ok(match sent {
+        ffi::PySendResult::PYGEN_NEXT => Sent::Yielded(result),
+        _ => Sent::Returned(result),
+    })
 }
 
 /// `os.fsdecode`: bytes of a name as str, what is not text as lone surrogates.

@@ -158,6 +158,12 @@ impl Mount {
         self.inner.unmount()
     }
 
+    /// Unmounts as [`unmount`](Self::unmount) does, but does not wait for those who use it,
+    /// nor for the serving threads.
+    pub fn detach(&self) -> io::Result<()> {
+        if self.is_alive() { self.inner.detach() } else { Ok(()) }
+    }
+
     /// Whether it was unmounted, but a callback did not return in time: its thread is left
     /// to itself, and dropping the mount does not wait for it.
     pub fn is_left_behind(&self) -> bool {

@@ -135,6 +135,9 @@ fn read<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>, size: u32) ->
     if data.fetches.is_empty() {
         return Ok(Reply::Data(data.rest).into());
     }
+    if data.is_awaited() {
+        call.core.event_loop.start(call.py).map_err(|error| call.raised("read", &error))?;
+    }
     if !data.fetches.iter().all(|(_, fetch)| fetch.get().take()) {
         return Err(call.refuse(
             "read",

@@ -11,7 +11,10 @@ use crate::dispatch::directory_snapshot::{CountingSink, DirectorySnapshot, Name,
 use crate::values::directory_entry::PyDirectoryEntry;
 
 /// A longer listing is not kept: it may never end.
-const LONGEST: usize = 1 << 22;
+pub(super) const LONGEST: usize = 1 << 22;
+
+/// No READDIR has room for more: 1 MiB of names of one letter.
+pub(super) const LONGEST_READ: usize = 1 << 15;
 
 /// After so many entries it is asked whether anybody still waits for them.
 const CHECK_EVERY: usize = 1 << 10;

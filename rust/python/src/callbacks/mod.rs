@@ -23,6 +23,7 @@ mod names;
 mod paths;
 mod xattrs;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use fusesg_fs::{Context, Errno, Inode, LockOwner, Operation, OperationKind, Reply, Result};
@@ -36,8 +37,10 @@ use crate::conversions::numbers::type_name;
 use crate::data::segments::ReadData;
 use crate::dispatch::dispatcher::Core;
 use crate::dispatch::handles;
+use crate::imports;
 use crate::log_queue;
 use crate::native::native_handle::PyNativeHandle;
+use crate::sys;
 use crate::values::context::PyContext;
 
 /// How many characters of a wrong result a log record shows.
@@ -48,6 +51,8 @@ const LONGEST_SHOWN: usize = 100;
 pub(crate) enum Outcome {
     /// The answer.
     Reply(Reply),
+    /// The answer comes when this has been awaited.
+    Awaitable(Py<PyAny>),
     /// This READ is answered when its pieces are there.
     Fetch(ReadData),
     /// The bytes of this WRITE go here.
@@ -70,6 +75,35 @@ pub(crate) struct Callback<'a, 'py> {
     pub(crate) core: &'a Core,
     pub(crate) context: &'a Context,
     pub(crate) responder: Option<&'a mut Responder>,
+    /// What else is to be known for the outcome, if that takes another call.
+    pub(crate) description: RefCell<Description<'py>>,
+}
+
+/// The result of a second call: what `getattr` says of a file that another method made.
+#[derive(Default)]
+pub(crate) enum Description<'py> {
+    /// It was not needed yet.
+    #[default]
+    Unknown,
+    /// It is needed, and has to be awaited.
+    Wanted(Bound<'py, PyAny>),
+    /// It has been awaited.
+    Known(Bound<'py, PyAny>),
+}
+
+/// The result of a method, and what was needed besides.
+#[pyclass(frozen, module = "fusesg._core")]
+struct Described {
+    result: Py<PyAny>,
+    description: Py<PyAny>,
+}
+
+#[pymethods]
+impl Described {
+    #[new]
+    fn new(result: Py<PyAny>, description: Py<PyAny>) -> Self {
+        Self { result, description }
+    }
 }
 
 /// The files here, by what they take care of.
@@ -121,7 +155,58 @@ fn group(kind: OperationKind) -> Group {
 /// Calls the method that implements `operation`, and judges what it returned.
 pub(crate) fn call(mut callback: Callback<'_, '_>, operation: &Operation<'_>) -> Result<Outcome> {
     let result = invoke(&callback, operation)?;
-    outcome(&mut callback, operation, &result)
+    if sys::is_awaitable(&result) {
+        let Callback { py, core, .. } = callback;
+        let started = core.event_loop.start(py);
+        started.map_err(|error| callback.raised(core.methods.name(operation.kind()), &error))?;
+        return Ok(Outcome::Awaitable(result.unbind()));
+    }
+    judge(&mut callback, operation, &result)
+}
+
+/// Judges what the method has come to that returned an awaitable.
+pub(crate) fn awaited<'py>(
+    mut callback: Callback<'_, 'py>,
+    operation: &Operation<'_>,
+    result: PyResult<Bound<'py, PyAny>>,
+) -> Result<Outcome> {
+    let method = callback.core.methods.name(operation.kind());
+    let result = result.map_err(|error| callback.raised(method, &error))?;
+    let Ok(described) = result.cast::<Described>() else {
+        return judge(&mut callback, operation, &result);
+    };
+    let Described { result, description } = described.get();
+    let py = callback.py;
+    callback.description = RefCell::new(Description::Known(description.bind(py).clone()));
+    judge(&mut callback, operation, result.bind(py))
+}
+
+/// The outcome, unless it still has to be collected.
+fn judge<'py>(
+    callback: &mut Callback<'_, 'py>,
+    operation: &Operation<'_>,
+    result: &Bound<'py, PyAny>,
+) -> Result<Outcome> {
+    let kind = operation.kind();
+    if lists(kind) && sys::is_async_iterable(result) {
+        let most = (directories::LONGEST + 1, directories::LONGEST_READ);
+        let collected = imports::listed(callback.py)
+            .and_then(|listed| listed.call1((result, most.0, most.1)))
+            .map_err(|error| callback.raised(kind.name(), &error))?;
+        return Ok(Outcome::Awaitable(collected.unbind()));
+    }
+    let outcome = outcome(callback, operation, result);
+    let Description::Wanted(description) = callback.description.take() else { return outcome };
+    let described = imports::described(callback.py)
+        .and_then(|join| join.call1((callback.py.get_type::<Described>(), result, description)))
+        .map_err(|error| callback.raised(kind.name(), &error))?;
+    Ok(Outcome::Awaitable(described.unbind()))
+}
+
+/// Whether a method of that kind may be an asynchronous generator.
+fn lists(kind: OperationKind) -> bool {
+    use OperationKind as Kind;
+    matches!(kind, Kind::Readdir | Kind::Readdirplus | Kind::Listxattr)
 }
 
 /// Calls the method that implements `operation`. What it raises becomes an errno.
@@ -180,6 +265,29 @@ impl<'py> Callback<'_, 'py> {
     /// The same, of an operation that carries a lock owner or the flags of the open file.
     fn ctx_of_file(&self, lock_owner: Option<LockOwner>, open_flags: i32) -> PyContext {
         PyContext { lock_owner, open_flags, ..self.ctx() }
+    }
+
+    /// The result of a second call, which `call` makes unless it has been awaited already. One
+    /// that has to be awaited is an error until it has.
+    fn describe(
+        &self,
+        call: impl FnOnce() -> Result<Bound<'py, PyAny>>,
+    ) -> Result<Bound<'py, PyAny>> {
+        if let Description::Known(known) = self.description.take() {
+            return Ok(known);
+        }
+        let result = call()?;
+        if !sys::is_awaitable(&result) {
+            return Ok(result);
+        }
+        self.core.event_loop.start(self.py).map_err(|error| self.raised("getattr", &error))?;
+        self.description.replace(Description::Wanted(result));
+        Err(Errno::EAGAIN)
+    }
+
+    /// Whether a second call has to be awaited.
+    fn is_described_later(&self) -> bool {
+        matches!(*self.description.borrow(), Description::Wanted(_))
     }
 
     /// Calls a method; what it raises becomes an errno, and a log record where it is news.

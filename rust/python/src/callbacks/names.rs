@@ -70,10 +70,10 @@ pub(super) fn reply<'py>(
 }
 
 /// The entry of something new, of type `expected`.
-fn created(
-    call: &Callback<'_, '_>,
+fn created<'py>(
+    call: &Callback<'_, 'py>,
     kind: OperationKind,
-    result: &Bound<'_, PyAny>,
+    result: &Bound<'py, PyAny>,
     expected: Option<FileType>,
 ) -> Result<Reply> {
     let entry = entry(call, kind, result, "an Entry")?;
@@ -97,14 +97,14 @@ pub(super) fn check_type(
 }
 
 /// The entry that a method returned.
-pub(super) fn entry<'a>(
-    call: &Callback<'_, '_>,
+pub(super) fn entry<'a, 'py>(
+    call: &Callback<'_, 'py>,
     kind: OperationKind,
-    result: &'a Bound<'_, PyAny>,
+    result: &'a Bound<'py, PyAny>,
     expected: &str,
 ) -> Result<&'a PyEntry> {
     let Ok(entry) = result.cast::<PyEntry>() else {
-        return Err(call.wrong(kind.name(), &result.as_any().clone(), expected));
+        return Err(call.wrong(kind.name(), result, expected));
     };
     let entry = entry.get();
     match entry.0.attributes.inode {

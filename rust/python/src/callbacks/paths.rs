@@ -23,6 +23,7 @@ use crate::values::attributes::PyAttributes;
 use crate::values::entry::PyEntry;
 use crate::values::opened::PyOpened;
 use crate::values::set_attributes::PySetAttributes;
+use crate::{imports, sys};
 
 /// What a method that tells of a file may return.
 const ENTRY: &str = "Attributes, an Entry or None";
@@ -97,9 +98,14 @@ pub(super) fn outcome<'py>(
 ) -> Result<Option<Outcome>> {
     let kind = operation.kind();
     if is_untold(operation, result) {
-        let told = tell(call, paths, operation)
-            .and_then(|told| complete(call, operation, told, result))
-            .inspect_err(|_| release_untold(call, paths, operation, result))?;
+        let told = call
+            .describe(|| tell(call, paths, operation))
+            .and_then(|told| complete(call, operation, told, result));
+        let told = told.inspect_err(|_| {
+            if !call.is_described_later() {
+                release_untold(call, paths, operation, result);
+            }
+        })?;
         return outcome(call, paths, operation, &told);
     }
     let new = |parent: &Inode, name: &OsStr, expected| {
@@ -285,6 +291,12 @@ fn unlinked_attributes<'py>(
     let getattr = call.core.methods.get(OperationKind::Getattr).ok_or(Errno::ENOSYS)?;
     if !handle.is_none() {
         match getattr.bind(call.py).call1((call.py.None(), handle, call.ctx())) {
+            Ok(result) if sys::is_awaitable(&result) => {
+                let known = PyAttributes(known);
+                let joined =
+                    imports::otherwise(call.py).and_then(|join| join.call1((result, known)));
+                return joined.map_err(|error| call.raised("getattr", &error));
+            }
             Ok(result) if !result.is_none() => return Ok(result),
             // the backend's error, rather than that of a method that needs a path
             Err(error) => match errors::errno_of(call.py, &error) {

@@ -17,6 +17,7 @@ use crate::dispatch::dispatcher::{Core, Limits, PythonDispatch};
 use crate::fork::Origin;
 use crate::log_queue;
 use crate::native::provider::{MountOptions, native_of};
+use crate::threads::event_loop::EventLoop;
 use crate::threads::thread_state;
 
 /// Threads for callbacks that the calling threads do not run: those of FORGET.
@@ -63,7 +64,7 @@ impl LiveClient {
             max_write: config.max_write,
             root: None,
         };
-        let core = Arc::new(Core::new(filesystem, native, limits)?);
+        let core = Arc::new(Core::new(filesystem, native, limits, EventLoop::new(None))?);
         if !core.implements(OperationKind::Getattr) {
             return Err(PyTypeError::new_err(format!(
                 "{} has no getattr method, which every file system needs",
@@ -73,9 +74,11 @@ impl LiveClient {
         if config.trace {
             log_queue::set_level(log::LevelFilter::Debug);
         }
+        core.start_loop(py)?;
         let dispatch = Arc::new(PythonDispatch(Arc::clone(&core)));
         let made = py.detach(|| Client::new(dispatch, config, Some(Arc::new(was_interrupted))));
         let client = made.map_err(|errno| {
+            py.detach(|| core.close_loop());
             let message = format!("{}.init failed", core.class_name);
             let error = || PyOSError::new_err((errno.number(), message));
             core.take_init_error().unwrap_or_else(error)

@@ -8,7 +8,7 @@ use pyo3::types::PyDict;
 
 use crate::dispatch::dispatcher::Core;
 use crate::mount::statistics::{
-    completions_to_python, fetches_to_python, operations_to_python, pool_to_python,
+    completions_to_python, fetches_to_python, loop_to_python, operations_to_python, pool_to_python,
     requests_to_python,
 };
 
@@ -29,6 +29,7 @@ pub(super) fn to_python<'py>(
     all.set_item("callbacks", core.callbacks())?;
     all.set_item("handles", core.handles.len())?;
     all.set_item("paths", core.paths.as_deref().map_or(0, PathTable::len))?;
+    all.set_item("event_loop", loop_to_python(py, core)?)?;
     let fetches = fetches_to_python(py, core)?;
     fetches.set_item("completions", completions_to_python(py, &core.fetches.completions())?)?;
     all.set_item("fetches", fetches)?;

@@ -79,7 +79,8 @@ fn errno_by_class(py: Python<'_>, error: &PyErr) -> Option<Errno> {
     None
 }
 
-fn is_cancelled_error(py: Python<'_>, error: &PyErr) -> bool {
+/// Whether it is `asyncio.CancelledError`.
+pub(crate) fn is_cancelled_error(py: Python<'_>, error: &PyErr) -> bool {
     imports::cancelled_error(py)
         .ok()
         .flatten()

@@ -223,6 +223,11 @@ impl ReadData {
             .map(|(segments, fetch)| segments.len().saturating_add(fetch.get().length()));
         fetches.fold(self.rest.len(), u64::saturating_add)
     }
+
+    /// Whether some of it is fetched in the event loop.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.fetches.iter().any(|(_, fetch)| fetch.get().is_asynchronous())
+    }
 }
 
 /// Segments that are used once.

@@ -4,12 +4,11 @@
 //! to the native file system the class derives from; or it is answered here, where only
 //! the core's own tables are concerned. The last two never touch the GIL.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use fusesg_fs::{
@@ -29,19 +28,20 @@ use crate::dispatch::directory_snapshot::{CountingSink, Directory, Listings};
 use crate::dispatch::fetches::Fetches;
 use crate::dispatch::handles::{self, Handles};
 use crate::dispatch::implementation::{Declared, Methods};
+use crate::dispatch::life_cycle;
 use crate::dispatch::open_data;
 use crate::log_queue;
+use crate::sys;
+use crate::threads::event_loop::{EventLoop, Key};
 use crate::threads::executors::{Executors, Job, Place, Readers};
 use crate::threads::gil_waiters::{MountId, Request};
 use crate::threads::thread_state::{self, Refused};
 
 /// How long unmounting waits for callbacks that run.
-const CALLBACKS_END: Duration = Duration::from_secs(1);
+pub(super) const CALLBACKS_END: Duration = Duration::from_secs(1);
 /// How long an operation that renames waits for callbacks that use the path, and these for
 /// it. One that takes longer may be waiting for the other.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// How long it waits for the class's `destroy`, which may have data to bring home.
-const DESTROY_ENDS: Duration = Duration::from_secs(30);
 
 /// A mounted Python object, as its callbacks need it.
 pub(crate) struct Core {
@@ -71,7 +71,9 @@ pub(crate) struct Core {
     callbacks: AtomicU64,
     properties: Properties,
     readers: Readers,
-    executors: Arc<Executors>,
+    pub(crate) executors: Arc<Executors>,
+    /// Where callbacks are awaited.
+    pub(crate) event_loop: Arc<EventLoop>,
     /// READs whose data comes later.
     pub(crate) fetches: Arc<Fetches>,
     /// FORGETs on their way to the class.
@@ -119,6 +121,7 @@ impl Core {
         filesystem: &Bound<'_, PyAny>,
         native: Option<Arc<dyn FileSystem>>,
         limits: Limits,
+        event_loop: EventLoop,
     ) -> PyResult<Self> {
         let declared = Declared::of(filesystem)?;
         if declared.by_path && native.is_some() {
@@ -134,7 +137,13 @@ impl Core {
             declared.properties(python, native.as_ref().map(|native| native.properties()));
         let class_name = filesystem.get_type().name()?.to_string();
         let executors = Arc::new(Executors::new(limits.max_python_threads));
-        let fetches = Fetches::new(class_name.clone(), limits.max_fetches, Arc::clone(&executors));
+        let event_loop = Arc::new(event_loop);
+        let fetches = Fetches::new(
+            class_name.clone(),
+            limits.max_fetches,
+            Arc::clone(&executors),
+            Arc::clone(&event_loop),
+        );
         let elsewhere =
             native.as_ref().map_or(python, |native| native.properties().implemented.union(python));
         let data_only = properties.implemented.intersection(open_data::ANSWERED);
@@ -157,6 +166,7 @@ impl Core {
             properties,
             readers: Readers::new(limits.reader_threads),
             executors,
+            event_loop,
             fetches,
             forgets: Mutex::default(),
             init_error: Mutex::default(),
@@ -173,6 +183,11 @@ impl Core {
         self.properties.implemented.contains(kind)
     }
 
+    /// One more operation goes to Python.
+    pub(crate) fn count_callback(&self) {
+        self.callbacks.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How many operations went to Python so far.
     pub(crate) fn callbacks(&self) -> u64 {
         self.callbacks.load(Ordering::Relaxed)
@@ -183,10 +198,11 @@ impl Core {
         self.executors.statistics()
     }
 
-    /// Takes the requests of this mount's own process that wait for an executor, or for
-    /// what executors fetch.
+    /// Takes the requests of this mount's own process that wait for an executor, for the
+    /// event loop, or for what these fetch.
     pub(crate) fn take_queued(&self, wanted: impl Fn(&Request) -> bool) -> Vec<Request> {
         let mut requests = self.executors.take_requests(&wanted);
+        requests.extend(self.event_loop.take_requests(&wanted));
         requests.extend(self.fetches.take_requests(wanted));
         requests
     }
@@ -198,13 +214,14 @@ impl Core {
         operation: &Operation<'_>,
         place: Option<Place<'_>>,
     ) {
-        self.callbacks.fetch_add(1, Ordering::Relaxed);
+        self.count_callback();
         let outcome = thread_state::attach_for(request, |py, mut request| {
             let callback = Callback {
                 py,
                 core: self,
                 context: &request.context,
                 responder: Some(&mut request.responder),
+                description: RefCell::default(),
             };
             (callbacks::call(callback, operation), request)
         });
@@ -239,16 +256,32 @@ impl Core {
     }
 
     /// Carries out what the callback decided.
-    fn finish(
+    pub(crate) fn finish(
         self: &Arc<Self>,
         mut request: Request,
         operation: &Operation<'_>,
         outcome: Result<Outcome>,
     ) {
-        // what the callback did to names is known by now, and whoever has the answer may go on
-        drop(request.claim.take());
+        if !matches!(outcome, Ok(Outcome::Awaitable(_))) {
+            // what the callback did to names is known by now, and whoever has the answer may
+            // go on
+            drop(request.claim.take());
+        }
         let answer = match outcome {
-            Ok(Outcome::Fetch(data)) => return self.fetches.begin(request, data),
+            Ok(Outcome::Awaitable(awaitable)) => {
+                return self.await_in_loop(request, operation, awaitable);
+            }
+            Ok(Outcome::Fetch(data)) => {
+                let request = if data.is_awaited() {
+                    self.unless_loop_waits(request, false)
+                } else {
+                    Some(request)
+                };
+                if let Some(request) = request {
+                    self.fetches.begin(request, data);
+                }
+                return;
+            }
             Ok(Outcome::Reply(reply)) => Ok(reply).into(),
             Ok(Outcome::WritePlan(plan)) => carry_out(&plan, operation).into(),
             Ok(Outcome::Listing) => self.list(operation, &mut request.responder),
@@ -339,7 +372,7 @@ impl Core {
 
     /// Releases a handle that the kernel never got.
     fn release_unused(
-        &self,
+        self: &Arc<Self>,
         context: &Context,
         opened_by: OperationKind,
         inode: Inode,
@@ -356,9 +389,17 @@ impl Core {
             // nobody else knows it
         } else if self.python.contains(kind) {
             thread_state::attach(|py| {
-                let callback = Callback { py, core: self, context, responder: None };
+                let callback = Callback {
+                    py,
+                    core: self,
+                    context,
+                    responder: None,
+                    description: RefCell::default(),
+                };
                 // what it raises was logged; there is nobody to tell
-                let _ = callbacks::call(callback, &release);
+                if let Ok(Outcome::Awaitable(awaitable)) = callbacks::call(callback, &release) {
+                    let _ = self.run_errand(py, self.methods.name(kind), awaitable, None);
+                }
             });
         } else if let Some(native) = &self.native
             && !handles::is_python(handle)
@@ -452,7 +493,7 @@ impl Core {
     }
 
     /// Hands the collected FORGETs to the class, batch by batch.
-    fn run_forgets(&self) {
+    fn run_forgets(self: &Arc<Self>) {
         loop {
             let batch = std::mem::take(&mut *self.forgets.lock());
             if batch.is_empty() {
@@ -461,7 +502,13 @@ impl Core {
             let done = thread_state::attach(|py| {
                 let Some(method) = self.methods.get(OperationKind::Forget) else { return };
                 for (inode, count) in batch {
-                    if let Err(error) = method.bind(py).call1((inode.0, count)) {
+                    let told = method.call1(py, (inode.0, count)).and_then(|returned| {
+                        if !sys::is_awaitable(returned.bind(py)) {
+                            return Ok(());
+                        }
+                        self.run_errand(py, "forget", returned, None)
+                    });
+                    if let Err(error) = told {
                         self.log_exception(py, "forget", &error);
                     }
                 }
@@ -492,7 +539,7 @@ impl Core {
         }
     }
 
-    fn log_exception(&self, py: Python<'_>, method: &str, error: &PyErr) {
+    pub(crate) fn log_exception(&self, py: Python<'_>, method: &str, error: &PyErr) {
         let traceback = errors::traceback(py, error);
         log_queue::error(format!("{}.{method} raised\n{traceback}", self.class_name));
     }
@@ -513,11 +560,8 @@ impl Dispatch for PythonDispatch {
             native.init()?;
         }
         let Some(init) = &core.methods.init else { return Ok(()) };
-        let outcome = thread_state::attach(|py| init.call0(py).map(drop));
-        if let Some(Ok(())) = outcome {
-            return Ok(());
-        }
-        *core.init_error.lock() = outcome.and_then(std::result::Result::err);
+        let Err(error) = life_cycle::init(core, init) else { return Ok(()) };
+        *core.init_error.lock() = error;
         if let Some(native) = &core.native {
             native.destroy();
         }
@@ -548,6 +592,9 @@ impl Dispatch for PythonDispatch {
         if !is_free {
             return core.run_when_free(request, operation.into_owned());
         }
+        if core.methods.asynchronous().contains(operation.kind()) {
+            return core.call_in_loop(request, operation.into_owned());
+        }
         if let Some(place) = core.readers.enter() {
             return core.run(request, &operation, Some(place));
         }
@@ -570,6 +617,7 @@ impl Dispatch for PythonDispatch {
 
     fn cancelled(&self, unique: Unique) {
         self.0.fetches.cancel(unique);
+        self.0.event_loop.cancel(Key::Request(unique));
     }
 
     fn idle(&self) {
@@ -582,7 +630,9 @@ impl Dispatch for PythonDispatch {
 
     fn destroy(&self) {
         let core = &self.0;
-        if !core.fetches.close(CALLBACKS_END) {
+        core.fetches.close();
+        let all_ended = core.event_loop.cancel_all(CALLBACKS_END);
+        if !all_ended {
             log::warn!(
                 "a coroutine of {} still runs; it was left behind when its mount ended",
                 core.class_name
@@ -595,39 +645,18 @@ impl Dispatch for PythonDispatch {
             );
         }
         core.run_forgets();
+        if all_ended {
+            // what forget has awaited
+            core.event_loop.wait_until_idle(CALLBACKS_END);
+        }
         if core.methods.destroy.is_some() {
-            destroy_python(core);
+            life_cycle::destroy(core);
         }
         core.handles.clear();
+        core.close_loop();
         if let Some(native) = &core.native {
             native.destroy();
         }
-    }
-}
-
-/// Calls the class's destroy on a thread of its own, since it may take for ever.
-fn destroy_python(core: &Arc<Core>) {
-    let (done, ended) = mpsc::channel::<()>();
-    let for_thread = Arc::clone(core);
-    let started = thread::Builder::new().name("fusesg-destroy".into()).spawn(move || {
-        thread_state::attach(|py| {
-            let Some(destroy) = &for_thread.methods.destroy else { return };
-            if let Err(error) = destroy.call0(py) {
-                for_thread.log_exception(py, "destroy", &error);
-            }
-        });
-        drop(for_thread);
-        thread_state::release();
-        drop(done);
-    });
-    match started {
-        Ok(thread) => match ended.recv_timeout(DESTROY_ENDS) {
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                log::error!("{}.destroy did not return; it was left behind", core.class_name);
-            }
-            _ => drop(thread.join()),
-        },
-        Err(error) => log::error!("no thread for {}.destroy: {error}", core.class_name),
     }
 }
 

@@ -20,12 +20,18 @@ const PATHS_MARK: &str = "__fusesg_paths__";
 #[derive(Debug)]
 pub(crate) struct Methods {
     of_operation: [Option<Py<PyAny>>; OperationKind::COUNT],
+    /// Operations whose methods are `async def`, and are called in the event loop.
+    asynchronous: OperationSet,
+    /// What asyncio shows as the names of their tasks.
+    task_names: [Option<Py<PyString>>; OperationKind::COUNT],
     /// In place of write: where the bytes shall go.
     pub(crate) write_plan: Option<Py<PyAny>>,
     /// Called when the mount is there.
     pub(crate) init: Option<Py<PyAny>>,
     /// Called when it has ended.
     pub(crate) destroy: Option<Py<PyAny>>,
+    /// One of them all is `async def`.
+    is_asynchronous: bool,
 }
 
 impl Methods {
@@ -34,27 +40,82 @@ impl Methods {
     /// One of paths has no `lookup`, since its `getattr` knows names, and no `forget`.
     pub(crate) fn of(filesystem: &Bound<'_, PyAny>, by_path: bool) -> PyResult<Self> {
         let mut of_operation = [const { None }; OperationKind::COUNT];
+        let mut asynchronous = OperationSet::EMPTY;
+        let write_plan = own_method(filesystem, "write_plan")?;
         for kind in OperationKind::ALL {
-            let method = match kind {
+            let name = match kind {
                 // one method answers both
                 OperationKind::Readdirplus => continue,
                 OperationKind::Lookup if by_path => OperationKind::Getattr.name(),
                 OperationKind::Forget if by_path => continue,
                 kind => kind.name(),
             };
-            of_operation[*kind as usize] = own_method(filesystem, method)?;
+            let method = own_method(filesystem, name)?;
+            let called = write_plan.as_ref().filter(|_| *kind == OperationKind::Write);
+            if let Some(called) = called.or(method.as_ref())
+                && *kind != OperationKind::Forget
+                && imports::is_coroutine_function(called.bind(filesystem.py()))?
+            {
+                asynchronous = asynchronous.with(*kind);
+            }
+            of_operation[*kind as usize] = method;
+        }
+        if asynchronous.contains(OperationKind::Readdir) {
+            asynchronous = asynchronous.with(OperationKind::Readdirplus);
+        }
+        let class = type_name(filesystem);
+        let task_name = |kind: &OperationKind| {
+            let name = method_name(*kind, write_plan.is_some());
+            Some(PyString::new(filesystem.py(), &format!("{class}.{name}")).unbind())
+        };
+        let mut task_names = [const { None }; OperationKind::COUNT];
+        for kind in OperationKind::ALL {
+            task_names[*kind as usize] = task_name(kind);
+        }
+        let init = own_method(filesystem, "init")?;
+        let destroy = own_method(filesystem, "destroy")?;
+        let forget = &of_operation[OperationKind::Forget as usize];
+        let mut is_asynchronous = !asynchronous.is_empty();
+        for method in [&init, &destroy, forget].into_iter().flatten() {
+            is_asynchronous |= imports::is_coroutine_function(method.bind(filesystem.py()))?;
         }
         Ok(Self {
             of_operation,
-            write_plan: own_method(filesystem, "write_plan")?,
-            init: own_method(filesystem, "init")?,
-            destroy: own_method(filesystem, "destroy")?,
+            asynchronous,
+            task_names,
+            write_plan,
+            init,
+            destroy,
+            is_asynchronous,
         })
     }
 
     /// The method that carries out `kind`.
     pub(crate) fn get(&self, kind: OperationKind) -> Option<&Py<PyAny>> {
         self.of_operation[kind as usize].as_ref()
+    }
+
+    /// Operations whose methods are `async def`.
+    pub(crate) fn asynchronous(&self) -> OperationSet {
+        self.asynchronous
+    }
+
+    /// Whether the class has any method that is `async def`.
+    pub(crate) fn is_asynchronous(&self) -> bool {
+        self.is_asynchronous
+    }
+
+    /// The name of the method that carries out `kind`.
+    pub(crate) fn name(&self, kind: OperationKind) -> &'static str {
+        method_name(kind, self.write_plan.is_some())
+    }
+
+    /// The name of the task in which it is awaited.
+    pub(crate) fn task_name<'py>(&self, py: Python<'py>, kind: OperationKind) -> Bound<'py, PyAny> {
+        match &self.task_names[kind as usize] {
+            Some(name) => name.bind(py).clone().into_any(),
+            None => py.None().into_bound(py),
+        }
     }
 
     /// The operations that go to Python.
@@ -77,6 +138,16 @@ impl Drop for Methods {
         let others = [&mut self.write_plan, &mut self.init, &mut self.destroy];
         let methods = self.of_operation.iter_mut().chain(others);
         methods.filter_map(Option::take).for_each(reaper::defer);
+        let names = self.task_names.iter_mut().filter_map(Option::take);
+        names.for_each(|name| reaper::defer(name.into_any()));
+    }
+}
+
+fn method_name(kind: OperationKind, has_write_plan: bool) -> &'static str {
+    match kind {
+        OperationKind::Readdirplus => OperationKind::Readdir.name(),
+        OperationKind::Write if has_write_plan => "write_plan",
+        kind => kind.name(),
     }
 }
 
@@ -90,17 +161,11 @@ fn own_method(filesystem: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<Py<P
     if method.is_none() {
         return Ok(None);
     }
-    let class = type_name(filesystem);
     if !method.is_callable() {
         return Err(PyTypeError::new_err(format!(
-            "{class}.{name} is no method but {}",
+            "{}.{name} is no method but {}",
+            type_name(filesystem),
             type_name(&method)
-        )));
-    }
-    if imports::is_coroutine_function(&method)? {
-        return Err(PyTypeError::new_err(format!(
-            "{class}.{name} is an async function: async callbacks are not supported yet; define \
-             it with plain def"
         )));
     }
     Ok(Some(method.unbind()))

@@ -3,15 +3,19 @@
 //! | concept | file |
 //! |---|---|
 //! | which way an operation takes, and its answer | `dispatcher.rs` |
+//! | callbacks that are awaited | `asynchronous.rs` |
+//! | init and destroy | `life_cycle.rs` |
 //! | reads that are answered with `Fetch` pieces | `fetches.rs` |
 //! | which methods a class has, what it declares | `implementation.rs` |
 //! | open files and directories of a class | `handles.rs` |
 //! | open files whose bytes are known | `open_data.rs` |
 //! | readdir: listings that are kept, and their offsets | `directory_snapshot.rs` |
 
+pub(crate) mod asynchronous;
 pub(crate) mod directory_snapshot;
 pub(crate) mod dispatcher;
 pub(crate) mod fetches;
 pub(crate) mod handles;
 pub(crate) mod implementation;
+mod life_cycle;
 pub(crate) mod open_data;

@@ -30,8 +30,10 @@ use settings::Settings;
 use crate::conversions::numbers::type_name;
 use crate::conversions::{errors, names};
 use crate::dispatch::dispatcher::{Core, Limits, PythonDispatch};
+use crate::dispatch::implementation::{Declared, Methods};
 use crate::fork::Origin;
 use crate::native::provider::{MountOptions, native_of};
+use crate::threads::event_loop::EventLoop;
 use crate::threads::{thread_state, watchdog};
 use crate::{client, log_queue, sys};
 
@@ -65,12 +67,13 @@ struct LiveMount {
 impl PyMount {
     /// Mounts `filesystem`; returns when the mount is usable.
     #[new]
-    #[pyo3(signature = (filesystem, mountpoint, settings=None))]
+    #[pyo3(signature = (filesystem, mountpoint, settings=None, running_loop=None))]
     fn new(
         py: Python<'_>,
         filesystem: &Bound<'_, PyAny>,
         mountpoint: &Bound<'_, PyAny>,
         settings: Option<&Bound<'_, PyDict>>,
+        running_loop: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         if thread_state::gate_is_closed() {
             return Err(PyRuntimeError::new_err("cannot mount: the interpreter is ending"));
@@ -103,6 +106,7 @@ impl PyMount {
                 max_write: settings.config.max_write,
                 root: Some(root),
             },
+            EventLoop::new(running_loop),
         )?);
         if !core.implements(OperationKind::Getattr) {
             return Err(PyTypeError::new_err(format!(
@@ -113,11 +117,13 @@ impl PyMount {
         if settings.config.trace {
             log_queue::set_level(log::LevelFilter::Debug);
         }
+        core.start_loop(py)?;
         let dispatch = Arc::new(PythonDispatch(Arc::clone(&core)));
         let mounted = py.detach(|| fusesg_serve::Mount::new(dispatch, settings.config));
         let mount = match mounted {
             Ok(mount) => Arc::new(mount),
             Err(error) => {
+                py.detach(|| core.close_loop());
                 return Err(core.take_init_error().unwrap_or_else(|| match error.errno {
                     Some(errno) => PyOSError::new_err((errno, error.message)),
                     None => PyOSError::new_err(error.message),
@@ -151,6 +157,17 @@ impl PyMount {
     #[getter]
     fn is_alive(&self) -> bool {
         self.live.is_alive()
+    }
+
+    /// The asyncio event loop in which callbacks are awaited; starts it.
+    #[getter]
+    fn r#loop(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.live.core.event_loop.python_loop(py)
+    }
+
+    /// Callbacks are to be awaited in that loop, unless they are already in another.
+    fn run_in(&self, running_loop: Py<PyAny>) {
+        self.live.core.event_loop.run_in(running_loop);
     }
 
     /// Waits until it has ended; False when `timeout` seconds passed first.
@@ -304,7 +321,9 @@ impl LiveMount {
         if !self.origin.is_here() {
             return Ok(());
         }
-        let result = self.mount.unmount();
+        // the loop's thread cannot wait for callbacks to end, which end in the loop
+        let result =
+            if self.core.event_loop.is_here() { self.mount.detach() } else { self.mount.unmount() };
         if !self.mount.is_alive() {
             watchdog::ignore(self.core.mount);
         }
@@ -333,6 +352,13 @@ impl Drop for LiveMount {
     }
 }
 
+/// Whether the class has methods that are `async def`.
+#[pyfunction]
+pub(crate) fn is_asynchronous(filesystem: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let declared = Declared::of(filesystem)?;
+    Methods::of(filesystem, declared.by_path).map(|methods| methods.is_asynchronous())
+}
+
 /// Unmounts what is mounted and keeps every thread out of Python from then on. For the end
 /// of the interpreter; bounded in time.
 #[pyfunction]
@@ -340,6 +366,10 @@ pub(crate) fn _shutdown(py: Python<'_>) {
     py.detach(|| {
         client::close_all();
         let mounts: Vec<_> = LIVE.lock().iter().filter_map(Weak::upgrade).collect();
+        for live in mounts.iter().filter(|live| live.core.event_loop.is_here()) {
+            // it ran in this thread, and will not any more
+            live.core.event_loop.abandon();
+        }
         // all at once: each may have to wait for those who use it
         thread::scope(|scope| {
             for live in mounts.iter().filter(|live| !live.mount.is_left_behind()) {

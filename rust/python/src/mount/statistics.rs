@@ -31,6 +31,7 @@ pub(crate) fn to_python<'py>(
     python.set_item("callbacks", core.callbacks())?;
     python.set_item("handles", core.handles.len())?;
     python.set_item("paths", core.paths.as_deref().map_or(0, PathTable::len))?;
+    python.set_item("event_loop", loop_to_python(py, core)?)?;
     python.set_item("fetches", fetches_to_python(py, core)?)?;
     python.set_item("write_pool", write_pool)?;
     let all = PyDict::new(py);
@@ -99,6 +100,15 @@ pub(crate) fn pool_to_python<'py>(
     numbers.set_item("bytes_resident", pool.bytes_resident)?;
     numbers.set_item("bytes_idle", pool.bytes_idle)?;
     numbers.set_item("bytes_low_water", pool.bytes_low_water)?;
+    Ok(numbers)
+}
+
+/// Callbacks that are awaited, and those that wait for the loop.
+pub(crate) fn loop_to_python<'py>(py: Python<'py>, core: &Core) -> PyResult<Bound<'py, PyDict>> {
+    let statistics = core.event_loop.statistics();
+    let numbers = PyDict::new(py);
+    numbers.set_item("tasks", statistics.tasks)?;
+    numbers.set_item("queued", statistics.queued)?;
     Ok(numbers)
 }
 

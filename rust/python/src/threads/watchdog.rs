@@ -6,6 +6,11 @@
 //! and cannot even be killed. This thread never needs the GIL. When the GIL has not been had for the
 //! mount's `watchdog_timeout`, it answers EIO to the requests that wait for it and come
 //! from this very process; if that does not help, it ends the connection.
+//!
+//! An event loop can come to a standstill in the same way, with the GIL released: code in it
+//! waits for a thread or a program that waits for the mount. When the loop has not looked at
+//! its requests for as long, those of this process are answered EIO, and the log names the
+//! loop as what others wait for.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -31,6 +36,8 @@ struct Watched {
     timeout: Duration,
     abort: Arc<dyn Fn() + Send + Sync>,
     aborted: bool,
+    /// It was logged that the event loop stands still.
+    told_of_loop: bool,
 }
 
 static WATCHED: Mutex<Vec<Watched>> = Mutex::new(Vec::new());
@@ -55,6 +62,7 @@ pub(crate) fn watch(
         timeout,
         abort,
         aborted: false,
+        told_of_loop: false,
     });
     let park = PARK.lock();
     if STARTED_IN.swap(process::id(), Ordering::AcqRel) == process::id() {
@@ -118,9 +126,9 @@ pub(crate) fn after_fork_in_child() {
 fn run() {
     let mut quiet = 0;
     loop {
-        let period = if let Some(wait) = gil_waiters::longest_wait() {
+        let period = if somebody_waits() {
             quiet = 0;
-            look(wait)
+            look(gil_waiters::longest_wait().unwrap_or_default())
         } else {
             quiet += 1;
             longest_period()
@@ -131,12 +139,18 @@ fn run() {
         }
         let mut park = PARK.lock();
         PARKED.store(true, Ordering::SeqCst);
-        if gil_waiters::longest_wait().is_none() {
+        if !somebody_waits() {
             WAKE.wait(&mut park);
         }
         PARKED.store(false, Ordering::SeqCst);
         quiet = 0;
     }
+}
+
+/// Whether a thread waits for the GIL, or a request for an event loop.
+fn somebody_waits() -> bool {
+    let for_loop = |watched: &Watched| watched.loop_stalled().is_some();
+    gil_waiters::longest_wait().is_some() || WATCHED.lock().iter().any(for_loop)
 }
 
 /// Often enough to be a quarter late at most.
@@ -152,6 +166,7 @@ fn longest_period() -> Duration {
 fn look(wait: Duration) -> Duration {
     let mut period = longest_period();
     let mut abort = Vec::new();
+    WATCHED.lock().iter_mut().for_each(look_at_loop);
     for watched in WATCHED.lock().iter_mut().filter(|watched| wait >= watched.timeout) {
         period = DISSOLVING;
         for request in requests_of_this_process(watched) {
@@ -177,6 +192,40 @@ fn look(wait: Duration) -> Duration {
         abort();
     }
     period
+}
+
+impl Watched {
+    /// How long its event loop has not looked at requests that wait for it.
+    fn loop_stalled(&self) -> Option<Duration> {
+        self.core.upgrade()?.event_loop.stalled_for()
+    }
+}
+
+/// Answers what would wait for a loop that itself may wait for the answer.
+fn look_at_loop(watched: &mut Watched) {
+    let Some(core) = watched.core.upgrade() else { return };
+    let Some(stalled) = core.event_loop.stalled_for().filter(|stalled| *stalled >= watched.timeout)
+    else {
+        watched.told_of_loop = false;
+        return;
+    };
+    for request in core.event_loop.take_requests(&Request::is_ours) {
+        let what = request.fail(Errno::EIO);
+        log::error!(
+            "{}: the event loop has stood still for {:.1} s, and this process itself waits for \
+             {what}; answered EIO (code in the loop waits for whoever uses the mount)",
+            watched.path,
+            stalled.as_secs_f64(),
+        );
+    }
+    if !std::mem::replace(&mut watched.told_of_loop, true) {
+        log::error!(
+            "{}: the event loop has stood still for {:.1} s; async callbacks wait for it, because \
+             something in it blocks or computes",
+            watched.path,
+            stalled.as_secs_f64(),
+        );
+    }
 }
 
 fn requests_of_this_process(watched: &Watched) -> Vec<Request> {

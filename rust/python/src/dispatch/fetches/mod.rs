@@ -1,9 +1,10 @@
 //! READs that are answered with `Fetch` pieces: several at a time, each answered once.
 //!
 //! ```text
-//!  read returned ──► begin ──► queue ──► executor: calls the source ──┬─► data into pages ──► part
-//!  [Fetch, ...]                 at most                               └─► event loop ──► data ...
-//!                               max_fetches of the mount                           last part: the answer
+//!  read returned ──► begin ──► queue ──┬─► executor: calls a function ──┬─► data into pages ──► part
+//!  [Fetch, ...]                 at most│                                │ it was async after all
+//!                          max_fetches └─► event loop: awaits ◄─────────┘──► data into pages ...
+//!                         of the mount                                       last part: the answer
 //! ```
 //! The thread that ran `read` does not wait for any of it. A piece that fails ends the whole
 //! answer at once: what is queued never starts, what is awaited is cancelled, and what a
@@ -25,7 +26,6 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
 
 use fusesg_fs::{Errno, Reply, Result, Unique};
 use fusesg_sg::{
@@ -33,16 +33,12 @@ use fusesg_sg::{
     Segment, SegmentList, Submission,
 };
 use parking_lot::Mutex;
-use pyo3::intern;
-use pyo3::prelude::*;
 
-use crate::conversions::errors;
 use crate::data::segments::ReadData;
-use crate::log_queue;
 use crate::threads::event_loop::EventLoop;
 use crate::threads::executors::{Executors, Job};
 use crate::threads::gil_waiters::Request;
-use crate::threads::{reaper, thread_state};
+use crate::threads::thread_state;
 
 use piece::Piece;
 use read::{Assembly, FetchedRead};
@@ -57,7 +53,7 @@ pub(crate) struct Fetches {
     /// Pieces that may be carried out at a time.
     limit: usize,
     executors: Arc<Executors>,
-    event_loop: EventLoop,
+    event_loop: Arc<EventLoop>,
     /// For what is fetched.
     pool: Arc<PagePool>,
     counters: Arc<CompletionCounters>,
@@ -94,12 +90,17 @@ impl fmt::Debug for Fetches {
 
 impl Fetches {
     /// For a mount of an object of that class.
-    pub(crate) fn new(class_name: String, limit: usize, executors: Arc<Executors>) -> Arc<Self> {
+    pub(crate) fn new(
+        class_name: String,
+        limit: usize,
+        executors: Arc<Executors>,
+        event_loop: Arc<EventLoop>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             class_name,
             limit: limit.max(1),
             executors,
-            event_loop: EventLoop::new(),
+            event_loop,
             pool: PagePool::new(PAGE_SIZE, POOLED_PAGES),
             counters: Arc::default(),
             state: Mutex::default(),
@@ -161,9 +162,8 @@ impl Fetches {
         state.reads.values().filter_map(|read| read.assembly().take_request(&wanted)).collect()
     }
 
-    /// Begins nothing more, gives up what has begun, and ends the event loop. Returns whether
-    /// all that was awaited ended before `timeout`.
-    pub(crate) fn close(&self, timeout: Duration) -> bool {
+    /// Begins nothing more, and gives up what has begun.
+    pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
         let queue = mem::take(&mut state.queue);
@@ -180,13 +180,6 @@ impl Fetches {
                 }
             });
         }
-        self.event_loop.close(timeout).unwrap_or_else(|error| {
-            thread_state::attach(|py| {
-                let traceback = errors::traceback(py, &error);
-                log_queue::error(format!("the event loop could not be closed\n{traceback}"));
-            });
-            false
-        })
     }
 
     /// Gives back the memory of pages that nobody uses.
@@ -221,14 +214,13 @@ impl Fetches {
             started.push(piece);
         }
         drop(state);
-        let (quick, slow): (Vec<_>, Vec<_>) = started.into_iter().partition(Piece::is_quick);
-        for piece in slow {
-            let run = Box::new(move |_| piece.run());
-            self.executors.submit_slow(Job { request: None, run });
-        }
-        if !quick.is_empty() {
-            let run = Box::new(move |_| quick.into_iter().for_each(Piece::run));
-            self.executors.submit(Job { request: None, run });
+        for piece in started {
+            if piece.is_asynchronous() {
+                piece.await_in_loop(None);
+            } else {
+                let run = Box::new(move |_| piece.run());
+                self.executors.submit_slow(Job { request: None, run });
+            }
         }
     }
 
@@ -240,17 +232,15 @@ impl Fetches {
             .partition::<VecDeque<_>, _>(|piece| piece.is_of(read));
         state.queue = others;
         drop(state);
-        let awaited = Awaited(read.give_up());
-        if queued.is_empty() && awaited.0.is_empty() {
+        for awaited in read.give_up() {
+            self.event_loop.cancel(awaited);
+        }
+        if queued.is_empty() {
             return;
         }
         // this thread may be one that must not wait for the GIL
         let clean_up = move |_| {
             thread_state::attach(|py| {
-                for run in &awaited.0 {
-                    // a failure means that the loop has ended, and the run with it
-                    let _ = run.call_method0(py, intern!(py, "cancel"));
-                }
                 for piece in queued {
                     piece.discard(py);
                 }
@@ -282,15 +272,6 @@ impl Fetches {
         } else {
             answer(request, result);
         }
-    }
-}
-
-/// Awaitables that run (`fusesg._loop.Run`).
-struct Awaited(Vec<Py<PyAny>>);
-
-impl Drop for Awaited {
-    fn drop(&mut self) {
-        self.0.drain(..).for_each(reaper::defer);
     }
 }
 

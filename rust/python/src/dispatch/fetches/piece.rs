@@ -8,10 +8,9 @@ use fusesg_sg::{
     CopyOptions, Destination, PAGE_SIZE, Page, PageDescriptor, PagePool, PageRun, PageVector,
     Patience, SegmentList, copy,
 };
-use parking_lot::Mutex;
 use pyo3::exceptions::PyTypeError;
-use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use super::read::FetchedRead;
 use super::{Fetches, Running, may_block, without_blocking};
@@ -19,7 +18,9 @@ use crate::conversions::errors;
 use crate::data::fetch::{Called, PyFetch};
 use crate::data::segments;
 use crate::log_queue;
+use crate::threads::event_loop::{Key, Step, Work};
 use crate::threads::executors::Job;
+use crate::threads::gil_waiters::Request;
 use crate::threads::{reaper, thread_state};
 
 /// The obligation to carry out one piece. Dropped, the piece has failed.
@@ -54,12 +55,12 @@ impl Piece {
         Arc::ptr_eq(&self.read, read)
     }
 
-    /// Whether [`run`](Self::run) takes no time to speak of.
-    pub(super) fn is_quick(&self) -> bool {
+    /// Whether it is to be awaited, and calling its source takes no time to speak of.
+    pub(super) fn is_asynchronous(&self) -> bool {
         self.fetch().is_asynchronous()
     }
 
-    /// Carries it out, on an executor; or begins to, if it is to be awaited.
+    /// Carries it out, on an executor; or begins to, if it is to be awaited after all.
     pub(super) fn run(self) {
         // where the interpreter is ending, dropping the piece answers
         if let Some(Some((piece, data))) = thread_state::attach(|py| self.call(py)) {
@@ -84,35 +85,24 @@ impl Piece {
         }
         let data = match self.fetch().call(py) {
             Ok(Called::Returned(object)) => self.data(&object),
-            Ok(Called::Awaitable(awaitable)) => return self.begin_to_await(&awaitable),
+            Ok(Called::Awaitable(awaitable)) => match self.fetches.event_loop.start(py) {
+                Ok(()) => {
+                    self.await_in_loop(Some(awaitable.unbind()));
+                    return None;
+                }
+                Err(error) => Err(self.raised(py, &error)),
+            },
             Err(error) => Err(self.raised(py, &error)),
         };
         Some((self, data))
     }
 
-    /// Hands the piece to the event loop; gives it back if that is not possible.
-    fn begin_to_await(self, awaitable: &Bound<'_, PyAny>) -> Option<(Self, Result<SegmentList>)> {
-        let py = awaitable.py();
-        let (fetches, read, index) =
-            (Arc::clone(&self.fetches), Arc::clone(&self.read), self.index);
-        let place = Arc::new(Mutex::new(Some(self)));
-        let begun = Bound::new(py, AwaitedPiece(Arc::clone(&place)))
-            .and_then(|outcome| fetches.event_loop.run(awaitable, outcome.as_any()));
-        match begun {
-            Ok(run) => {
-                if let Some(run) = read.set_run(index, run) {
-                    // given up meanwhile; or done, and then this does nothing
-                    let _ = run.call_method0(py, intern!(py, "cancel"));
-                }
-                None
-            }
-            Err(error) => {
-                let piece = place.lock().take()?;
-                // else the mount ends, and the loop with it
-                let errno = if read.wants(index) { piece.raised(py, &error) } else { Errno::EIO };
-                Some((piece, Err(errno)))
-            }
-        }
+    /// Has it awaited; its source is called in the loop if there is no awaitable yet.
+    pub(super) fn await_in_loop(self, awaitable: Option<Py<PyAny>>) {
+        let key = Key::part();
+        self.read.set_awaited(self.index, key);
+        let fetches = Arc::clone(&self.fetches);
+        fetches.event_loop.submit(Box::new(AwaitedPiece { piece: Some(self), awaitable, key }));
     }
 
     /// The segments of what the source returned.
@@ -188,21 +178,20 @@ impl Drop for Piece {
     }
 }
 
-/// A piece whose source is being awaited; called by the event loop with the outcome.
-#[pyclass(frozen, module = "fusesg._core")]
-struct AwaitedPiece(Arc<Mutex<Option<Piece>>>);
+/// A piece on its way through the event loop.
+struct AwaitedPiece {
+    /// Until it has come to its end.
+    piece: Option<Piece>,
+    /// What its source returned, if that has been called already.
+    awaitable: Option<Py<PyAny>>,
+    key: Key,
+}
 
-#[pymethods]
 impl AwaitedPiece {
-    fn __call__(&self, result: &Bound<'_, PyAny>, error: &Bound<'_, PyAny>) {
-        let Some(piece) = self.0.lock().take() else { return };
-        let py = result.py();
-        let data = if error.is_none() {
-            piece.data(result)
-        } else {
-            Err(piece.raised(py, &PyErr::from_value(error.clone())))
-        };
-        py.detach(|| {
+    /// The rest, which needs no GIL; an executor's, where it may block.
+    fn finish<'py>(&mut self, data: Result<SegmentList>) -> Step<'py> {
+        let Some(piece) = self.piece.take() else { return Step::Nothing };
+        Step::Finish(Box::new(move || {
             if data.as_ref().is_ok_and(may_block) {
                 let fetches = Arc::clone(&piece.fetches);
                 let run = Box::new(move |_| piece.finish(data));
@@ -210,7 +199,73 @@ impl AwaitedPiece {
             } else {
                 without_blocking(|| piece.finish(data));
             }
+        }))
+    }
+}
+
+impl Work for AwaitedPiece {
+    fn key(&self) -> Key {
+        self.key
+    }
+
+    fn name<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        let name = self.piece.as_ref().map_or_else(String::new, Piece::name);
+        PyString::new(py, &name).into_any()
+    }
+
+    fn begin<'py>(&mut self, py: Python<'py>) -> Step<'py> {
+        let awaitable = self.awaitable.take();
+        let Some(piece) = &self.piece else { return Step::Nothing };
+        if !piece.read.wants(piece.index) {
+            if let Some(piece) = self.piece.take() {
+                piece.discard(py);
+            }
+            return Step::Nothing;
+        }
+        let called = match awaitable {
+            Some(awaitable) => Ok(Called::Awaitable(awaitable.into_bound(py))),
+            None => piece.fetch().call(py),
+        };
+        match called {
+            Ok(Called::Awaitable(awaitable)) => Step::Await(awaitable),
+            Ok(Called::Returned(object)) => {
+                let data = piece.data(&object);
+                self.finish(data)
+            }
+            Err(error) => {
+                let errno = piece.raised(py, &error);
+                self.finish(Err(errno))
+            }
+        }
+    }
+
+    fn resume<'py>(&mut self, py: Python<'py>, outcome: PyResult<Bound<'py, PyAny>>) -> Step<'py> {
+        let Some(piece) = &self.piece else { return Step::Nothing };
+        let data = match outcome {
+            Ok(result) => piece.data(&result),
+            Err(error) => Err(piece.raised(py, &error)),
+        };
+        self.finish(data)
+    }
+
+    fn take_request(&mut self, _: &dyn Fn(&Request) -> bool) -> Option<Request> {
+        // the assembly has it
+        None
+    }
+}
+
+impl Drop for AwaitedPiece {
+    fn drop(&mut self) {
+        if self.piece.is_none() {
+            return;
+        }
+        let (piece, awaitable) = (self.piece.take(), self.awaitable.take());
+        thread_state::attach(|py| {
+            if let Some(piece) = piece {
+                piece.discard(py);
+            }
         });
+        awaitable.into_iter().for_each(reaper::defer);
     }
 }
 

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use fusesg_fs::Errno;
 use fusesg_sg::{Canceller, PageRun, Part, Segment, SegmentList};
 use parking_lot::Mutex;
-use pyo3::prelude::*;
 
+use crate::threads::event_loop::Key;
 use crate::threads::gil_waiters::Request;
-use crate::threads::reaper;
 
 /// The pieces of a READ that are not there yet.
 pub(super) struct FetchedRead {
@@ -23,13 +22,14 @@ pub(super) struct FetchedRead {
 struct Slot {
     /// Until it is there, or given up.
     part: Option<Part>,
-    /// What it is awaited by (`fusesg._loop.Run`), if it is.
-    run: Option<Py<PyAny>>,
+    /// By what it may be cancelled, once it is awaited.
+    awaited: Option<Key>,
 }
 
 impl FetchedRead {
     pub(super) fn new(assembly: Arc<Assembly>, parts: Vec<Part>, canceller: Canceller) -> Self {
-        let slots = parts.into_iter().map(|part| Slot { part: Some(part), run: None }).collect();
+        let slots =
+            parts.into_iter().map(|part| Slot { part: Some(part), awaited: None }).collect();
         Self { assembly, canceller, slots: Mutex::new(slots) }
     }
 
@@ -50,22 +50,16 @@ impl FetchedRead {
     /// Takes the right to complete a piece; `None` if it was given up.
     pub(super) fn take_part(&self, index: usize) -> Option<Part> {
         let mut slots = self.slots.lock();
-        let Slot { part, run } = &mut slots[index];
-        let (part, run) = (part.take(), run.take());
-        drop(slots);
-        run.into_iter().for_each(reaper::defer);
-        part
+        let slot = &mut slots[index];
+        slot.awaited = None;
+        slot.part.take()
     }
 
-    /// The piece is awaited by `run`. Gives it back if nobody wants the piece any more.
-    pub(super) fn set_run(&self, index: usize, run: Py<PyAny>) -> Option<Py<PyAny>> {
+    /// From now on the piece is awaited. What is not wanted any more then does not begin.
+    pub(super) fn set_awaited(&self, index: usize, key: Key) {
         let mut slots = self.slots.lock();
         let slot = &mut slots[index];
-        if slot.part.is_none() {
-            return Some(run);
-        }
-        slot.run = Some(run);
-        None
+        slot.awaited = slot.part.as_ref().map(|_| key);
     }
 
     /// Marks the read as cancelled, unless it has failed already.
@@ -73,18 +67,18 @@ impl FetchedRead {
         self.canceller.cancel();
     }
 
-    /// Completes all pieces that are not there, which answers the read. Returns what awaits
-    /// some of them.
-    pub(super) fn give_up(&self) -> Vec<Py<PyAny>> {
+    /// Completes all pieces that are not there, which answers the read. Returns which of them
+    /// are awaited.
+    pub(super) fn give_up(&self) -> Vec<Key> {
         let mut slots = self.slots.lock();
         let parts: Vec<_> = slots.iter_mut().filter_map(|slot| slot.part.take()).collect();
-        let runs = slots.iter_mut().filter_map(|slot| slot.run.take()).collect();
+        let awaited = slots.iter_mut().filter_map(|slot| slot.awaited.take()).collect();
         drop(slots);
         for part in parts {
             // the read has failed already: what this says does not count
             part.complete(Err(io::Error::from_raw_os_error(libc::ECANCELED)));
         }
-        runs
+        awaited
     }
 }
 
