@@ -204,6 +204,56 @@ def test_goes_on(fuse_mount):
     assert outcome.of("test_goes_on") == ["PASSED"], outcome.output
 
 
+def test_async_file_systems(run_pytest):
+    outcome = run_pytest("""
+import asyncio
+
+class Async(Hello):
+    async def getattr(self, inode, handle, ctx):
+        await self.pause()
+        return Hello.getattr(self, inode, handle, ctx)
+    async def pause(self):
+        await asyncio.sleep(0)
+
+class Hanging(Async):
+    async def pause(self):
+        await asyncio.get_running_loop().create_future()
+
+def test_a_loop_of_the_mount(fuse_mount):
+    assert os.listdir(fuse_mount(Async()).path) == ["hello"]
+
+def test_the_running_loop(fuse_mount):
+    async def use():
+        async with fuse_mount(Async()) as mount:
+            assert mount.loop is asyncio.get_running_loop()
+            return await asyncio.to_thread(os.listdir, mount.path)
+    assert asyncio.run(use()) == ["hello"]
+
+def test_not_entered(fuse_mount):
+    async def make():
+        fuse_mount(Async())
+    asyncio.run(make())
+
+def test_left_mounted(fuse_mount):
+    async def make():
+        mount = await fuse_mount(Async())
+        await asyncio.to_thread(os.stat, mount.path)
+    asyncio.run(make())
+
+@pytest.mark.fuse_time_limit(0.3)
+def test_hangs(fuse_mount):
+    os.stat(fuse_mount(Hanging()).path)
+""")
+    for test in ("a_loop_of_the_mount", "the_running_loop", "not_entered"):
+        assert outcome.of(f"test_{test}") == ["PASSED"], outcome.output
+    assert outcome.of("test_hangs") == ["FAILED"], outcome.output
+    report = outcome.report("test_hangs")
+    assert re.search("hung: getattr .* the mount was aborted", report)
+    assert "Hanging.getattr, awaited:" in report
+    assert "in pause" in report
+    assert "create_future()" in report
+
+
 def test_a_test_that_fails_is_not_blamed_for_what_it_left(run_pytest, tmp_path):
     outcome = run_pytest("""
 def test_fails(fuse_mount):

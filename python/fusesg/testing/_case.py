@@ -15,7 +15,11 @@ from fusesg._config import Config
 from fusesg._mount import Mount, mount
 from fusesg.testing import _mounts
 from fusesg.testing._client import leaks
-from fusesg.testing._hang import running_callbacks
+from fusesg.testing._hang import (
+    awaited_callbacks,
+    is_asynchronous,
+    running_callbacks,
+)
 from fusesg.testing._leftovers import LeakCheck
 from fusesg.testing._log import FuseLog
 from fusesg.testing._process import Processes
@@ -44,6 +48,21 @@ class _Mounted:
     mount: Mount
     is_limited: bool
     """Whether its requests have the test's time limit, not one of their own."""
+
+    @property
+    def is_mounted(self) -> bool:
+        """Whether it is now; one for a running event loop may be still to come."""
+        try:
+            return self.mount.is_alive
+        except RuntimeError:
+            return False
+
+    def callbacks(self) -> list[str]:
+        """Where its callbacks are."""
+        running = running_callbacks(self.filesystem)
+        if is_asynchronous(self.filesystem):
+            running += awaited_callbacks(self.filesystem, self.mount.loop)
+        return running
 
 
 class Case:
@@ -124,20 +143,15 @@ class Case:
         hanging = [
             each
             for each in self._mounts
-            if each.is_limited and each.mount.statistics()["in_flight"]
+            if each.is_limited
+            and each.is_mounted
+            and each.mount.statistics()["in_flight"]
         ]
         if not hanging:
             return
-        self.hang = "\n".join(
-            [
-                f"hung: {message}; the mount was aborted",
-                *(
-                    callback
-                    for each in hanging
-                    for callback in running_callbacks(each.filesystem)
-                ),
-            ]
-        )
+        callbacks = [callback for each in hanging for callback in each.callbacks()]
+        lines = [f"hung: {message}; the mount was aborted", *callbacks]
+        self.hang = "\n".join(lines)
         for each in hanging:
             each.mount.abort()
 
@@ -174,18 +188,19 @@ class Case:
         """Unmounts all and lets go of them: descriptors may live as long as they do."""
         findings = []
         while self._mounts:
-            mount = self._mounts.pop().mount
+            each = self._mounts.pop()
             try:
-                mount.unmount()
+                if each.is_mounted:
+                    each.mount.unmount()
             except OSError as error:
-                findings.append(f"{mount!r}: {error}")
+                findings.append(f"{each.mount!r}: {error}")
         return findings
 
     def _held(self) -> Iterator[str]:
         """What users of the mounts have not given back, of those that are mounted."""
         deadline = time.monotonic() + self._limits.settle_time
         for each in self._mounts:
-            if each.mount.is_alive:
+            if each.is_mounted:
                 # handles are released some time after the file was closed
                 with contextlib.suppress(AssertionError):
                     wait_until(
