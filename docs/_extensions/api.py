@@ -43,6 +43,7 @@ SIMPLER = {
     "_StrOrBytesPath": "StrPath",
     "_Handle": "Any",
     "_Answer": "Answer",
+    "_Path": "str",
     "Unpack[ConfigOptions]": "Any",
 }
 
@@ -191,6 +192,8 @@ def _parameters(function: griffe.Function) -> str:
 
 
 def _simple(annotation: str) -> str:
+    # that every method may be async is said once, in the class's docstring
+    annotation = re.sub(r"^MaybeAwaitable\[(.*)\]$", r"\1", annotation)
     for long, short in SIMPLER.items():
         annotation = re.sub(rf"(?<![\w.]){re.escape(long)}(?!\w)", short, annotation)
     return annotation.replace("builtins.", "")
