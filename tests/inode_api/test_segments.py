@@ -432,3 +432,39 @@ def test_a_plan_may_raise(write):
 
     with pytest.raises(OSError, match="quota"):
         write(plan, b"data")
+
+
+@pytest.mark.parametrize("size", [16_384, 100_000, 299_999])
+def test_an_immutable_file_is_sent_from_where_it_is_mapped(
+    mounted, mountpoint, source, size
+):
+    backing = fusesg.Backing(source, immutable=True)
+    answer = OneFile(lambda offset, size: backing.extent(offset, size))
+    with mounted(answer) as mount:
+        fd = os.open(mountpoint / "file", os.O_RDONLY)
+        try:
+            assert os.pread(fd, size, 1) == DATA[1 : size + 1]
+            assert os.pread(fd, 5000, 1) == DATA[1:5001]  # too short to be worth it
+        finally:
+            os.close(fd)
+        copier = mount.statistics()["core"]["copier"]
+    assert (copier["bytes_mapped"], copier["bytes_spliced"]) == (size, 0)
+    assert copier["bytes_copied"] == 5000
+
+
+def test_a_file_that_shrinks_in_spite_of_the_promise_is_an_error(
+    mounted, mountpoint, source, expect_log
+):
+    expect_log("Failed to send FUSE reply")
+    backing = fusesg.Backing(source, immutable=True)
+    answer = OneFile(lambda offset, size: backing.extent(offset, size))
+    with mounted(answer):
+        fd = os.open(mountpoint / "file", os.O_RDONLY)
+        try:
+            assert os.pread(fd, 100_000, 0) == DATA[:100_000]
+            os.truncate(source, 50_000)
+            with pytest.raises(OSError, match="Input/output error"):
+                os.pread(fd, 100_000, 0)
+            assert os.pread(fd, 40_000, 0) == DATA[:40_000]
+        finally:
+            os.close(fd)

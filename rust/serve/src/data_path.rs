@@ -69,6 +69,8 @@ pub struct Moved {
     pub sources: u64,
     /// Bytes that went from files, pipes and sockets to the kernel through a pipe.
     pub bytes_spliced: u64,
+    /// Bytes that the kernel took from mapped files.
+    pub bytes_mapped: u64,
     /// Bytes that were read or copied into pages of ours.
     pub bytes_copied: u64,
 }
@@ -99,6 +101,7 @@ struct Counters {
     messages: AtomicU64,
     sources: AtomicU64,
     bytes_spliced: AtomicU64,
+    bytes_mapped: AtomicU64,
     bytes_copied: AtomicU64,
 }
 
@@ -156,6 +159,7 @@ impl DataPath {
     pub(crate) fn count_packed(&self, list: &SegmentList, packed: &PackedList<'_>) {
         let counters = self.count_list(list, packed.calls());
         add(&counters.reads, packed.reads());
+        add(&counters.bytes_mapped, packed.mapped());
         add(&counters.bytes_copied, packed.copied());
     }
 
@@ -200,6 +204,7 @@ impl DataPath {
                 messages: sum(&|shard| &shard.messages),
                 sources: sum(&|shard| &shard.sources),
                 bytes_spliced: sum(&|shard| &shard.bytes_spliced),
+                bytes_mapped: sum(&|shard| &shard.bytes_mapped),
                 bytes_copied: sum(&|shard| &shard.bytes_copied),
             },
             pipes: self.pipes.statistics(),

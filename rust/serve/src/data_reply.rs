@@ -2,6 +2,7 @@
 //!
 //! | the list | its way |
 //! |---|---|
+//! | extents of immutable files, 16 KiB and more | one writev from where the files are mapped |
 //! | one buffer, zeros, or little of anything | one contiguous buffer, through fuser |
 //! | extents and streams of [`splice_threshold`](crate::MountConfig::splice_threshold) bytes and more | a pipe: pages of the files, pipes and sockets, not copied |
 //! | several pieces, some large and in memory | one writev of our own: what is in memory is not copied |
@@ -42,7 +43,7 @@ impl<'l> DataReply<'l> {
         patience: &dyn Patience,
     ) -> Result<Self, Errno> {
         let pool = path.pools.for_bytes(list.len());
-        if list.len() >= path.splice_threshold {
+        if list.len() >= path.splice_threshold && !list.is_mapped() {
             match SplicedMessage::load(list, &path.pipes, HEADER, patience) {
                 Ok(message) => {
                     path.count_spliced(list, &message);

@@ -3,7 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::sys::mapping::Mapping;
 
 /// An open file, shared by reference count and closed at its last use.
 ///
@@ -16,13 +19,21 @@ pub struct Backing {
     immutable: bool,
     /// A splice(2) from it was refused, and will be again.
     refuses_splice: AtomicBool,
+    /// Of an immutable file, from the first time on that it is asked for.
+    mapping: OnceLock<Option<Mapping>>,
 }
 
 impl Backing {
     /// Takes ownership of `fd`. `writable` allows writes through it; `immutable`
     /// promises that the content never changes or shrinks, which allows mapping it.
     pub fn new(fd: OwnedFd, writable: bool, immutable: bool) -> Self {
-        Self { file: File::from(fd), writable, immutable, refuses_splice: AtomicBool::new(false) }
+        Self {
+            file: File::from(fd),
+            writable,
+            immutable,
+            refuses_splice: AtomicBool::new(false),
+            mapping: OnceLock::new(),
+        }
     }
 
     /// Whether writes may go through this descriptor.
@@ -33,6 +44,21 @@ impl Backing {
     /// Whether the content is promised never to change.
     pub fn immutable(&self) -> bool {
         self.immutable
+    }
+
+    /// Bytes of an immutable file where it is mapped; `None` where it cannot be or has not
+    /// that many. For system calls only: see [`Mapping`].
+    pub(crate) fn mapped(&self, offset: u64, length: u64) -> Option<&[u8]> {
+        if !self.immutable {
+            return None;
+        }
+        let mapping = self.mapping.get_or_init(|| {
+            let length = usize::try_from(self.len().ok()?).ok()?;
+            Mapping::new(self.as_fd(), length).ok()
+        });
+        let start = usize::try_from(offset).ok()?;
+        let end = start.checked_add(usize::try_from(length).ok()?)?;
+        mapping.as_ref()?.bytes().get(start..end)
     }
 
     /// Whether its bytes cannot be moved into a pipe.

@@ -10,6 +10,8 @@
 //! each at its own position in the message: whoever needs one contiguous buffer has to copy
 //! the referenced pieces into their gaps and nothing else.
 //!
+//! Extents of immutable files are sent from the file's own pages, mapped.
+//!
 //! Extents that continue each other in one file are one read, also where other pieces lie
 //! between them. A file that ends early ends the message at the first hole: nothing after
 //! it is shifted into its place.
@@ -18,6 +20,7 @@
 //! where an extent could not be read at all, they keep their bytes.
 
 use std::io::{self, IoSlice};
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -112,6 +115,12 @@ impl<'l> PackedList<'l> {
         self.calls
     }
 
+    /// Bytes that are sent from the files that they are in.
+    pub fn mapped(&self) -> usize {
+        let mapped = self.parts.iter().filter(|part| matches!(part, Part::Mapped(..)));
+        mapped.map(Part::len).sum()
+    }
+
     /// Bytes that were read or copied into pages; the others are sent from where they are.
     pub fn copied(&self) -> usize {
         let mut start = 0;
@@ -143,7 +152,8 @@ impl<'l> PackedList<'l> {
     /// The bytes in one buffer; copies what is not in the pages yet.
     ///
     /// # Errors
-    /// ENOMEM where there are no pages.
+    /// ENOMEM where there are no pages; that of a read, and UnexpectedEof, where a mapped file
+    /// has to be read after all.
     pub fn into_contiguous(self, pool: &Arc<PagePool>) -> io::Result<PooledBuffer> {
         let Self { parts, pages, length, .. } = self;
         let mut pages = match pages {
@@ -167,6 +177,9 @@ impl<'l> PackedList<'l> {
             match part {
                 Part::Pages(_) => {}
                 Part::Shared(bytes) => target.copy_from_slice(&bytes[..target.len()]),
+                Part::Mapped(extent, _) => {
+                    extent.backing.file().read_exact_at(target, extent.offset)?;
+                }
                 Part::Zeros(_) => target.fill(0),
             }
             start = end;

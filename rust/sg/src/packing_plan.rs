@@ -20,6 +20,8 @@ pub(crate) enum Part<'l> {
     Pages(Range<usize>),
     /// In a buffer of the list.
     Shared(&'l [u8]),
+    /// In a file that is mapped: for system calls only.
+    Mapped(&'l Extent, &'l [u8]),
     Zeros(usize),
 }
 
@@ -29,7 +31,7 @@ impl<'l> Part<'l> {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Pages(range) => range.len(),
-            Self::Shared(bytes) => bytes.len(),
+            Self::Shared(bytes) | Self::Mapped(_, bytes) => bytes.len(),
             Self::Zeros(length) => *length,
         }
     }
@@ -48,7 +50,7 @@ impl<'l> Part<'l> {
     {
         let (bytes, repeated) = match self {
             Self::Pages(range) => (&pages[range.clone()], range.len()),
-            Self::Shared(bytes) => (*bytes, bytes.len()),
+            Self::Shared(bytes) | Self::Mapped(_, bytes) => (*bytes, bytes.len()),
             Self::Zeros(length) => (&ZEROS[..], *length),
         };
         (0..repeated)
@@ -98,6 +100,11 @@ struct ReferenceBudget {
 }
 
 impl ReferenceBudget {
+    /// Whether anything at all is sent from where it is.
+    fn references(&self) -> bool {
+        self.reference_from != usize::MAX
+    }
+
     /// Whether a part is worth iovecs of its own and they are to be had; takes them.
     fn allows(&mut self, part: &Part<'_>) -> bool {
         // with one for the pages that may follow
@@ -123,8 +130,14 @@ impl<'l> Plan<'l> {
             let length = usize::try_from(segment.len()).map_err(too_long)?;
             match segment {
                 Segment::Extent(extent) => {
-                    plan.read(extent, length, &mut ends);
-                    plan.append_pages(length);
+                    let mapped = budget.references().then(|| extent.mapped()).flatten();
+                    match mapped.map(|bytes| Part::Mapped(extent, bytes)) {
+                        Some(part) if budget.allows(&part) => plan.refer(part),
+                        _ => {
+                            plan.read(extent, length, &mut ends);
+                            plan.append_pages(length);
+                        }
+                    }
                 }
                 Segment::Stream { stream, .. } => {
                     let target = plan.length..plan.length + length;
@@ -153,14 +166,18 @@ impl<'l> Plan<'l> {
 
     /// Adds what is in memory: by reference if it is worth that, else to what is copied.
     fn append(&mut self, part: Part<'l>, budget: &mut ReferenceBudget) {
-        let length = part.len();
         if budget.allows(&part) {
-            self.parts.push(part);
-            self.length += length;
+            self.refer(part);
         } else {
+            let length = part.len();
             self.copies.push((self.length, part));
             self.append_pages(length);
         }
+    }
+
+    fn refer(&mut self, part: Part<'l>) {
+        self.length += part.len();
+        self.parts.push(part);
     }
 
     fn append_pages(&mut self, length: usize) {

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Backing, PageRun, Stream};
+use crate::{Backing, PAGE_SIZE, PageRun, Stream};
+
+/// From here on sending mapped bytes costs less than reading them.
+const MAP_FROM: u64 = 4 * PAGE_SIZE as u64;
 
 /// `length` bytes of a file, starting at `offset`.
 #[derive(Clone, Debug)]
@@ -18,6 +21,12 @@ pub struct Extent {
 }
 
 impl Extent {
+    /// The bytes where they are mapped, if the file is immutable and there are enough of
+    /// them. For system calls only: were the promise broken, an access would end the process.
+    pub(crate) fn mapped(&self) -> Option<&[u8]> {
+        if self.length < MAP_FROM { None } else { self.backing.mapped(self.offset, self.length) }
+    }
+
     /// Whether it begins where `other` ends, in the same file.
     pub(crate) fn continues(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.backing, &other.backing) && self.offset == other.offset + other.length

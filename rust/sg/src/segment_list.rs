@@ -75,6 +75,20 @@ impl SegmentList {
         self.segments.iter().any(|segment| matches!(segment, Segment::Stream { .. }))
     }
 
+    /// Whether there are bytes of files, and all of these can be sent from where they are
+    /// mapped.
+    pub fn is_mapped(&self) -> bool {
+        let mut mapped = false;
+        for segment in &self.segments {
+            match segment {
+                Segment::Extent(extent) if extent.mapped().is_some() => mapped = true,
+                Segment::Extent(_) | Segment::Stream { .. } => return false,
+                Segment::Buffer(_) | Segment::Pages(_) | Segment::Zeros(_) => {}
+            }
+        }
+        mapped
+    }
+
     /// Number of places outside memory that the bytes come from: extents, of which those
     /// that continue their neighbour count as one, and streams.
     pub fn sources(&self) -> usize {

@@ -1,5 +1,6 @@
 //! System calls and memory of this crate: the only files with `unsafe`.
 
+pub(crate) mod mapping;
 pub(crate) mod streams;
 
 use std::ffi::c_int;

@@ -383,3 +383,47 @@ fn a_fork_between_loading_and_sending_changes_nothing() {
         assert_eq!(&bytes[..HEADER.len()], HEADER);
     }
 }
+
+/// One list of a buffer, an extent long enough to be mapped, zeros, and one too short for it.
+fn mixed_list(backing: &Arc<Backing>) -> SegmentList {
+    let extent =
+        |offset, length| Segment::Extent(Extent { backing: Arc::clone(backing), offset, length });
+    let buffer = Segment::Buffer(Bytes::from_static(&[7; 5000]));
+    [buffer, extent(100, 40_000), Segment::Zeros(6000), extent(50_000, 3000)].into_iter().collect()
+}
+
+#[test]
+fn an_immutable_file_is_sent_from_where_it_is_mapped() {
+    let pool = PagePool::new(1 << 20, 1);
+    let file = files()[0].file().try_clone().unwrap();
+    let plain = Arc::new(Backing::new(file.try_clone().unwrap().into(), false, false));
+    let immutable = Arc::new(Backing::new(file.into(), false, true));
+    let (copied, mapped) = (mixed_list(&plain), mixed_list(&immutable));
+    let expected = PackedList::new(&copied, &pool, &Endless).unwrap();
+    let packed = PackedList::new(&mapped, &pool, &Endless).unwrap();
+    assert_eq!((expected.mapped(), expected.reads()), (0, 2));
+    assert_eq!((packed.mapped(), packed.reads(), packed.copied()), (40_000, 1, 3000));
+    assert!(!mapped.is_mapped() && !copied.is_mapped(), "the short extent is read");
+    assert!(mapped.slice(0, 50_000).is_mapped() && !copied.slice(0, 50_000).is_mapped());
+    let bytes = |packed: &PackedList<'_>| -> Vec<u8> {
+        packed.iovecs(&[]).iter().flat_map(|piece| piece.to_vec()).collect()
+    };
+    assert_eq!(bytes(&packed), bytes(&expected));
+    let length = packed.len();
+    let joined = packed.into_contiguous(&pool).unwrap();
+    assert_eq!(joined[..length], bytes(&expected));
+}
+
+#[test]
+fn an_immutable_file_that_shrinks_is_an_error_and_no_signal() {
+    let pool = PagePool::new(1 << 20, 1);
+    let backing = files()[0].file().try_clone().unwrap();
+    let immutable = Arc::new(Backing::new(backing.try_clone().unwrap().into(), false, true));
+    let list = mixed_list(&immutable);
+    let packed = PackedList::new(&list, &pool, &Endless).unwrap();
+    backing.set_len(0).unwrap();
+    let (_reader, mut writer) = std::io::pipe().unwrap();
+    let written = writer.write_vectored(&packed.iovecs(&[])).unwrap_or(0);
+    assert!(written <= 5000, "not beyond the first byte that is gone: {written}");
+    assert!(packed.into_contiguous(&pool).is_err());
+}

@@ -163,6 +163,7 @@ fn data_path_to_python<'py>(
     copier.set_item("messages", statistics.moved.messages)?;
     copier.set_item("sources", statistics.moved.sources)?;
     copier.set_item("bytes_spliced", statistics.moved.bytes_spliced)?;
+    copier.set_item("bytes_mapped", statistics.moved.bytes_mapped)?;
     copier.set_item("bytes_copied", statistics.moved.bytes_copied)?;
     copier.set_item("spliced", statistics.spliced)?;
     copier.set_item("not_spliced", not_spliced)?;
