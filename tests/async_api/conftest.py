@@ -84,13 +84,6 @@ def run(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
     return run
 
 
-@pytest.fixture(autouse=True)
-def warm_uvloop() -> None:
-    """What uvloop starts only once in a process is there before the tests."""
-    if has_uvloop():
-        _uvloop()().close()
-
-
 @pytest.fixture
 def served(
     mountpoint: Path, fuse_no_leaks: Any, fuse_log: Any

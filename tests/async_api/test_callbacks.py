@@ -642,6 +642,28 @@ def test_no_task_complains_that_nobody_took_its_exception(
     assert sys.exc_info() == (None, None, None)
 
 
+def test_no_wake_up_is_lost(mounted, mountpoint):
+    """Callbacks that end at once, so that the loop sleeps and is woken all the time."""
+
+    def use():
+        fd = os.open(mountpoint / "file", os.O_RDONLY)
+        try:
+            for _ in range(3000):
+                assert os.pread(fd, 100, 0) == CONTENT
+        finally:
+            os.close(fd)
+        done.append(None)
+
+    done = []
+    with mounted(Files()):
+        threads = [threading.Thread(target=use) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(2 * SECONDS)
+        assert len(done) == len(threads)
+
+
 def test_many_at_a_time(run, mountpoint, served):
     """All wait at the same time, without a thread for any of them."""
 

@@ -134,20 +134,22 @@ def _sqlite(source: Path) -> SqliteFilesystem:
 def _asynchronous(base: type) -> type:
     """The same class with every method of its own as `async def`."""
 
-    def later(method: Callable[..., Any]) -> Callable[..., Any]:
-        async def called(*arguments: Any) -> Any:
+    def __init__(self: Any) -> None:  # noqa: N807 - it becomes a method
+        # its methods call each other
+        self.plain = base()
+
+    def later(name: str) -> Callable[..., Any]:
+        async def called(self: Any, *arguments: Any) -> Any:
             await asyncio.sleep(0)
-            return method(*arguments)
+            return getattr(self.plain, name)(*arguments)
 
         return called
 
     operations = [name for name in vars(fusesg.Filesystem) if name in vars(base)]
     methods = {
-        name: later(getattr(base, name))
-        for name in operations
-        if callable(getattr(base, name))
+        name: later(name) for name in operations if callable(getattr(base, name))
     }
-    return type(f"Async{base.__name__}", (base,), methods)
+    return type(f"Async{base.__name__}", (base,), methods | {"__init__": __init__})
 
 
 class HelloAsFile(Hello):

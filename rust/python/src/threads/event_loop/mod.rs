@@ -430,9 +430,11 @@ impl Shared {
 
     /// Takes what is queued; `wake` is what has woken the loop.
     fn take(&self, wake: &EventFd) -> VecDeque<Item> {
-        self.woken.store(false, Ordering::SeqCst);
+        // in this order: a signal that were cleared after it had been allowed would be lost,
+        // and nobody would give another
         wake.clear();
         let mut state = self.state.lock();
+        self.woken.store(false, Ordering::SeqCst);
         state.waiting_since = None;
         state.beginning = true;
         mem::take(&mut state.queue)
