@@ -638,9 +638,9 @@ class Backing:
             file object is not seen: flush it first.
         writable: Writes may go there (`write_plan`).
         immutable: A promise that the content never changes nor shrinks as long as the
-            backing is in use. Reads of 16 KiB and more are then sent from where the file
-            is mapped, without a pipe or a copy. Should the file shrink all the same, they
-            fail with EIO.
+            backing is in use. Reads of 16 KiB and more are then sent from where the
+            file is mapped, without a pipe or a copy. Should the file shrink all the
+            same, they fail with EIO.
 
     Raises:
         OSError: The path cannot be opened, or the descriptor is not open.

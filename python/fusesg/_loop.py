@@ -83,7 +83,7 @@ class RunningLoop:
     """
 
     def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._reader: Callable[[], Any] = lambda: None
 
     def attach(self, descriptor: int, reader: Any) -> None:  # noqa: ANN401 - Rust's

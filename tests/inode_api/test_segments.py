@@ -439,7 +439,7 @@ def test_an_immutable_file_is_sent_from_where_it_is_mapped(
     mounted, mountpoint, source, size
 ):
     backing = fusesg.Backing(source, immutable=True)
-    answer = OneFile(lambda offset, size: backing.extent(offset, size))
+    answer = OneFile(backing.extent)
     with mounted(answer) as mount:
         fd = os.open(mountpoint / "file", os.O_RDONLY)
         try:
@@ -457,7 +457,7 @@ def test_a_file_that_shrinks_in_spite_of_the_promise_is_an_error(
 ):
     expect_log("Failed to send FUSE reply")
     backing = fusesg.Backing(source, immutable=True)
-    answer = OneFile(lambda offset, size: backing.extent(offset, size))
+    answer = OneFile(backing.extent)
     with mounted(answer):
         fd = os.open(mountpoint / "file", os.O_RDONLY)
         try:

@@ -1,4 +1,6 @@
-from fusesg import PathFilesystem
+from collections.abc import Iterable
+
+from fusesg import Attributes, Context, DirectoryEntry, Entry, PathFilesystem
 
 class WebFilesystem(PathFilesystem):
     """The files that a web server lists.
@@ -8,3 +10,12 @@ class WebFilesystem(PathFilesystem):
     """
 
     def __init__(self, url: str) -> None: ...
+    async def init(self) -> None: ...
+    async def destroy(self) -> None: ...
+    async def getattr(
+        self, path: str, handle: object, ctx: Context
+    ) -> Attributes | Entry | None: ...
+    async def readdir(
+        self, path: str, handle: object, offset: int, ctx: Context
+    ) -> Iterable[DirectoryEntry]: ...
+    async def open(self, path: str, flags: int, ctx: Context) -> object: ...
