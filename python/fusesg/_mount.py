@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
@@ -87,7 +88,13 @@ def _mounting(
     options: ConfigOptions,
 ) -> Mounting:
     config = (config or Config()).replace(**options)
-    path = os.path.abspath(os.fsdecode(mountpoint))
+    point = os.fsdecode(mountpoint)
+    if not point:
+        # abspath would make the working directory of it
+        raise FileNotFoundError(
+            errno.ENOENT, "the mount point is an empty path; name a directory", point
+        )
+    path = os.path.abspath(point)
     _logging.start()
     return functools.partial(_core.Mount, filesystem, path, config.settings())
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import fusesg
+from fusesg.examples.hello import Hello
+
 HELLO = """
 import os, signal, sys, threading
 import fusesg
@@ -225,3 +228,13 @@ print("done")
 """
     result = start_python(HELLO + program, mountpoint).finish(timeout=15)
     assert (result.returncode, result.stdout) == (0, "done\n")
+
+
+@pytest.mark.parametrize(
+    ("point", "message"),
+    [("", "the mount point is an empty path"), ("/proc", "the server itself needs")],
+)
+def test_a_mount_point_that_would_do_harm_is_refused(point, message):
+    with pytest.raises(OSError, match=message):
+        fusesg.mount(Hello(), point)
+    assert os.path.exists("/proc/self/stat")

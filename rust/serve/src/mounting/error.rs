@@ -57,6 +57,12 @@ pub(super) fn examine(point: &Path) -> Result<(PathBuf, u32), MountError> {
             Some(libc::ENOTDIR),
         ));
     }
+    if absolute.starts_with("/proc") {
+        return Err(MountError::new(
+            format!("the mount point {shown} is in /proc, which the server itself needs"),
+            Some(libc::EINVAL),
+        ));
+    }
     Ok((absolute, status.mode() & libc::S_IFMT))
 }
 
