@@ -18,6 +18,8 @@ fn what_is_written_is_read() {
         assert_eq!(fixture.read(inode, handle, 0, 100), b"\0\0\0abc");
         assert_eq!(fixture.read(inode, handle, 5, 100), b"c");
         assert_eq!(fixture.read(inode, handle, 6, 100), b"");
+        let beyond = fixture.fs.read(&ROOT_USER, inode, handle, u64::MAX - 5, 100);
+        assert_eq!(beyond.unwrap_err(), Errno::EINVAL);
         fixture.fs.flush(&ROOT_USER, inode, handle, LockOwner(1)).unwrap();
         fixture.fs.fsync(&ROOT_USER, inode, handle, false).unwrap();
         fixture.fs.fsync(&ROOT_USER, inode, handle, true).unwrap();
