@@ -16,7 +16,6 @@ process behind.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import platform
 import re
@@ -72,13 +71,6 @@ def _missing(what: str) -> str | None:
             return None if shutil.which(name) else f"needs the program {name}"
         case _:
             raise ValueError(f"unknown requirement {what!r}")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def warm_uvloop() -> None:
-    """What uvloop starts only once in a process is there before the tests."""
-    with contextlib.suppress(ImportError):
-        importlib.import_module("uvloop").new_event_loop().close()
 
 
 @pytest.fixture

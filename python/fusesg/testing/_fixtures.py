@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import importlib
 import math
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
@@ -94,6 +96,7 @@ class StartProcess(Protocol):
 @contextlib.contextmanager
 def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     """What one test uses; fails it at its end if something is wrong then."""
+    _open_what_stays()
     item, config = request.node, request.config
     limits = Limits(
         time_limit=_time_limit(item),
@@ -136,6 +139,13 @@ def judged(item: pytest.Item) -> Iterator[None]:
 def _hang(item: pytest.Item) -> str | None:
     made = item.stash.get(_CASE, None)
     return made.hang if made else None
+
+
+@functools.cache
+def _open_what_stays() -> None:
+    # descriptors that the first loop of uvloop's opens belong to the process, not to a test
+    with contextlib.suppress(ImportError):
+        importlib.import_module("uvloop").new_event_loop().close()
 
 
 def prepare(config: pytest.Config) -> None:
