@@ -143,7 +143,7 @@ def _hang(item: pytest.Item) -> str | None:
 
 @functools.cache
 def _open_what_stays() -> None:
-    # descriptors that the first loop of uvloop's opens belong to the process, not to a test
+    # the first loop of uvloop's opens descriptors that stay: they are no leak of a test
     with contextlib.suppress(ImportError):
         importlib.import_module("uvloop").new_event_loop().close()
 
