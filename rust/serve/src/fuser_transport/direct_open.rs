@@ -3,7 +3,8 @@
 //! Without a word from us the kernel sends their I/O through the machinery of asynchronous
 //! direct I/O, also where the caller waits for each call, and writes to one file one at a
 //! time. An open that is answered FOPEN_DIRECT_IO goes a shorter way: a serial read or write
-//! of 4 KiB costs about an eighth less, and writes that do not extend the file run at the same time.
+//! of 4 KiB costs a few per cent less, and writes that do not extend the file run at the same
+//! time.
 
 use fusesg_fs::{OpenedFlags, Properties};
 
