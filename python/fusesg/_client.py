@@ -8,7 +8,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, overload
 
-from fusesg import _core, _logging
+from fusesg import _core, _logging, _overrides
 from fusesg._client_file import ClientFile
 from fusesg._client_results import (
     ClientDirEntry,
@@ -140,6 +140,7 @@ class Client:
         if groups is None and uid is not None:
             groups = ()
         _logging.start()
+        _overrides.check(filesystem)
         self._core = _core.Client(
             filesystem,
             {

@@ -48,7 +48,9 @@ class Filesystem:
     **Absent methods.** What a class does not define never reaches Python: the core
     answers as said below after "Without it". The methods of this base class count as
     absent; called through `super()` they raise OSError with ENOSYS, or do nothing where
-    doing nothing is right.
+    doing nothing is right. `fusesg.mount` warns of a method whose name is nearly that
+    of an operation, or that of another library, and refuses one that does not take the
+    arguments below.
 
     **Errors.** Raise OSError with an errno, or one of its subclasses:
     `raise FileNotFoundError(errno.ENOENT, name)`. An exception that says nothing

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
-from fusesg import _core, _logging
+from fusesg import _core, _logging, _overrides
 from fusesg._config import Config
 from fusesg._termination import Termination
 
@@ -72,7 +72,8 @@ def mount(
     Raises:
         OSError: It could not be mounted; the message says what to do about it.
         TypeError: An option is unknown or has the wrong type, or `filesystem` cannot
-            be served.
+            be served: it is no instance, lacks `getattr`, or has a method that does not
+            take the arguments it is called with.
         ValueError: An option is out of range.
     """
     mounting = _mounting(filesystem, mountpoint, config, options)
@@ -96,6 +97,7 @@ def _mounting(
         )
     path = os.path.abspath(point)
     _logging.start()
+    _overrides.check(filesystem)
     return functools.partial(_core.Mount, filesystem, path, config.settings())
 
 
