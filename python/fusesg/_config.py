@@ -377,7 +377,7 @@ class Config:
         They are read from the table `[fusesg]`, or from the top of a file without one.
         Every field has its own name as key; `profile` names a profile. A string means
         what it means in `-o`: `"none"` is None, `"1m"` a number of bytes, `"0-3"` a set
-        of CPUs.
+        of CPUs. A setting above the table, where it would not count, is refused.
 
         ```toml
         [fusesg]
@@ -435,7 +435,7 @@ class Config:
         atime, noatime, fsname=. A later option wins over an earlier one. A comma inside
         a value is written `\,`. What mount(8) keeps for itself (defaults, auto, nofail,
         _netdev, user, x-… and their like) is accepted and ignored, so that a line of
-        /etc/fstab can be passed on.
+        /etc/fstab can be passed on; so is nonempty, of old versions of libfuse.
 
         Args:
             options: Options separated by commas; may be empty.

@@ -115,12 +115,13 @@ def read_file(path: Path, settings: Settings) -> Layer:
     try:
         content = tomllib.loads(text.decode())
     except ValueError as error:  # UnicodeDecodeError is one, too
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {error}{_spelling(text)}") from None
     table = content.get(TABLE)
     if table is None:
         values, lines = content, _lines(text.decode(), None)
     elif isinstance(table, dict):
         values, lines = table, _lines(text.decode(), TABLE)
+        _refuse_strays(path, content, _lines(text.decode(), None), settings)
     else:
         raise TypeError(f"{path}: {TABLE} must be a table of settings: [{TABLE}]")
     layer = Layer()
@@ -135,9 +136,41 @@ def read_file(path: Path, settings: Settings) -> Layer:
     return layer
 
 
+def _refuse_strays(
+    path: Path, content: Mapping[str, Any], lines: Mapping[str, int], settings: Settings
+) -> None:
+    """Refuses settings above the table: whoever wrote them there wants them to count.
+
+    Tables of others, and what has no likeness to a setting, are others' business.
+    """
+    known = {*settings, *_ELSEWHERE, PROFILE}
+    for name, value in content.items():
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+        if isinstance(value, dict) or not close:
+            continue
+        place = f"{path}:{lines[name]}" if name in lines else str(path)
+        raise TypeError(
+            f"{place}: {name}={_shown(value)}: only the table [{TABLE}] counts in a "
+            f"file that has one; write it below [{TABLE}]"
+        )
+
+
+def _spelling(text: bytes) -> str:
+    """What to add to a syntax error: Python's spelling of a value is none of TOML's."""
+    found = re.search(rb"=\s*(True|False|None)\s*(?:#.*)?$", text, re.MULTILINE)
+    if not found:
+        return ""
+    word = found[1].decode()
+    right = '"none"' if word == "None" else word.lower()
+    return f"; TOML has {right} for {word}"
+
+
 def _from_toml(value: object, setting: Setting, origin: Origin) -> object:
-    # text means what it means in -o, so that there is a way to say none
     if isinstance(value, str):
+        if setting.is_flag and value.lower() in {"true", "false"}:
+            # elsewhere in the program that reads the file, both would be true
+            raise TypeError(f"{origin.quote}: write it without quotes: {value.lower()}")
+        # text means what it means in -o, so that there is a way to say none
         return _read(setting, value, origin)
     # TOML has no sets
     if isinstance(value, list) and all(type(item) is int for item in value):
@@ -219,6 +252,8 @@ def read_options(options: str, settings: Settings) -> Layer:
             for key, value in _MOUNT_WORDS[name].items():
                 layer.set(key, value, origin)
             continue
+        if name in _MOUNT_WORDS:
+            raise ValueError(f"{origin.quote}: {name} takes no value")
         name = _OTHER_NAMES.get(name, name)
         if name == PROFILE:
             layer.profile = profile_layer(text, origin).profile
@@ -249,7 +284,32 @@ _OTHER_NAMES = {"fsname": "source"}
 _IGNORED = re.compile(
     r"defaults|auto|noauto|user|users|nouser|nousers|owner|group|nofail|_netdev|x-.*"
     r"|comment|async|relatime|norelatime|diratime|nodiratime|loud|silent|helper|uhelper"
+    r"|nonempty"
 )
+
+# words of mount(8), libfuse and the libraries on it, for who has them in mind
+_ELSEWHERE = {
+    "ro": "did you mean read_only?",
+    "rw": "did you mean read_only? It is off by default",
+    "nosuid": "did you mean suid? It is off by default",
+    "nodev": "did you mean dev? It is off by default",
+    "noexec": "did you mean exec? It is on by default",
+    "atime": "did you mean noatime? It is off by default",
+    "fsname": "did you mean source?",
+    "attr_timeout": "did you mean attribute_timeout?",
+    "kernel_cache": "did you mean keep_cache?",
+    "debug": "did you mean trace?",
+    "nonempty": "a directory that is not empty may always be mounted on",
+    "use_ino": "inode numbers are always those of Attributes.inode",
+    "foreground": "mount() serves in the background, serve() in the foreground",
+    "nothreads": (
+        "callbacks always run on threads of the mount; max_python_threads bounds them"
+    ),
+    "threads": (
+        "reader_threads sets how many threads read requests from the kernel, "
+        "max_python_threads how many may run Python callbacks at the same time"
+    ),
+}
 
 
 # All of them
@@ -271,12 +331,8 @@ def _read(setting: Setting, text: str, origin: Origin) -> object:
 
 def unknown_option(name: str, settings: Iterable[str]) -> str:
     """What to say of a name that is no setting."""
-    if name == "threads":
-        return (
-            "unknown option 'threads': reader_threads sets how many threads read "
-            "requests from the kernel, max_python_threads how many may run Python "
-            "callbacks at the same time"
-        )
+    if name in _ELSEWHERE:
+        return f"unknown option {name!r}; {_ELSEWHERE[name]}"
     known = [*settings]
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     close = close or [each for each in known if name in each or each in name]

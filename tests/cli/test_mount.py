@@ -313,7 +313,8 @@ def test_foreground_until_a_signal(mountpoint, source, number):
 def test_log_file(fusesg_command, mountpoint, source, tmp_path):
     log = tmp_path / "log"
     options = ["--trace", "--log-file", log]
-    assert fusesg_command("mount", source, mountpoint, *options).returncode == 0
+    result = fusesg_command("mount", source, mountpoint, *options)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     (mountpoint / "file").read_bytes()
     pidfd = os.pidfd_open(server_of(mountpoint))
     assert fusesg_command("umount", mountpoint).returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import re
 import tomllib
 
 import pytest
@@ -145,7 +146,8 @@ def test_origins_are_kept_and_make_no_difference():
     [
         "entry_timeout = 5\nexec = false",
         "[fusesg]\nentry_timeout = 5\nexec = false",
-        "[other]\nmax_write = 1\n[fusesg]\n'entry_timeout' = 5\nexec = false\n[last]",
+        "title = 'x'\n[x]\nmax_write = 1\n[fusesg]\n'entry_timeout' = 5\nexec = false",
+        "[fusesg]\n'entry_timeout' = 5\nexec = false\n[source]\nsuid = 3",
         "fusesg = {entry_timeout = 5, exec = false}",
         "fusesg.entry_timeout = 5\nfusesg.exec = false",
         'entry_timeout = "5"\nexec = "no"',
@@ -188,6 +190,26 @@ def test_strings_mean_what_they_mean_as_options(toml):
             ":1: max_write=1.5: max_write must be an integer",
         ),
         ("trace = 1", TypeError, ":1: trace=1: trace must be True or False"),
+        ('trace = "true"', TypeError, ":1: trace=true: write it without quotes: true"),
+        ('exec = "False"', TypeError, ":1: exec=False: write it without quotes: false"),
+        ("trace = True", ValueError, "Invalid value.*; TOML has true for True"),
+        (
+            "a = 1\nrequest_timeout = None # x",
+            ValueError,
+            r"line 2.*; TOML has \"none\" for None",
+        ),
+        (
+            "\nentry_timeout = 1\n[fusesg]\nexec = false",
+            TypeError,
+            r":2: entry_timeout=1: only the table \[fusesg\] counts",
+        ),
+        (
+            'profile = "strict"\n[fusesg]',
+            TypeError,
+            r":1: profile=strict: only the table \[fusesg\] counts",
+        ),
+        ("entry_timout = 1\n[fusesg]", TypeError, r":1: entry_timout=1: only the tabl"),
+        ("ro = true", TypeError, ":1: unknown option 'ro'; did you mean read_only?"),
         ('trace = "maybe"', ValueError, ":1: trace=maybe: expected yes or no"),
         ('entry_timeout = "soon"', ValueError, ":1: .*expected a number"),
         ("cpu_affinity = []", ValueError, ":1: .*must be a set of CPUs"),
@@ -275,11 +297,39 @@ def test_an_empty_variable_and_those_of_others_count_for_nothing(monkeypatch):
         ("cpu_affinity=0-1:4", {"cpu_affinity": {0, 1, 4}}),
         (r"cpu_affinity=0\,3", {"cpu_affinity": {0, 3}}),
         ("readdirplus=always", {"readdirplus": "always"}),
-        ("relatime,user=somebody,nofail,comment=x", {}),
+        ("relatime,user=somebody,nofail,comment=x,nonempty", {}),
     ],
 )
 def test_options(options, expected):
     assert fusesg.Config.from_options(options) == fusesg.Config(**expected)
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("ro", "did you mean read_only?"),
+        ("fsname", "did you mean source?"),
+        ("attr_timeout", "did you mean attribute_timeout?"),
+        ("nonempty", "a directory that is not empty may always be mounted on"),
+        ("nothreads", "callbacks always run on threads of the mount"),
+        ("entry_timout", "did you mean entry_timeout"),
+    ],
+)
+def test_words_from_elsewhere_are_refused_with_ours(word, hint):
+    message = f"^unknown option '{word}'; {re.escape(hint)}"
+    with pytest.raises(TypeError, match=message):
+        fusesg.Config(**{word: True})
+    with pytest.raises(TypeError, match=message):
+        fusesg.Config.load(**{word: True})
+    with pytest.raises(TypeError, match=f"FUSESG_{word.upper()}: {message[1:]}"):
+        fusesg.Config.from_environment({f"FUSESG_{word.upper()}": "1"})
+
+
+@pytest.mark.parametrize("option", ["ro=5", "rw=1", "nosuid=no", "noexec="])
+def test_words_of_mount_take_no_value(option):
+    word = option.partition("=")[0]
+    with pytest.raises(ValueError, match=f"^option {option}: {word} takes no value$"):
+        fusesg.Config.from_options(option)
 
 
 def test_a_conflict_names_both_places():

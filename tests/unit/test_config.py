@@ -138,7 +138,7 @@ def test_from_options(options, expected):
         ("max_write=1e6", ValueError, "expected an integer"),
         ("allow_other=perhaps", ValueError, "expected yes or no"),
         ("max_write=1", ValueError, "max_write must be"),
-        ("ro=no", TypeError, "unknown option 'ro'"),
+        ("ro=no", ValueError, "option ro=no: ro takes no value"),
     ],
 )
 def test_from_options_refused(options, kind, message):

@@ -117,8 +117,8 @@ class Inherited(FusepyRead):
         (
             FusepyRead,
             (
-                "FusepyRead.read(path, size, offset, fh) does not take what it is called "
-                "with: read(path, handle, offset, size, ctx)"
+                "FusepyRead.read(path, size, offset, fh) does not take what it is "
+                "called with: read(path, handle, offset, size, ctx)"
             ),
         ),
         (Pyfuse3Read, "Pyfuse3Read.read(fh, off, size) does not take"),
@@ -283,8 +283,8 @@ class LookingUp(Paths):
                 ),
                 (
                     "FromFusepy.utimens is never called by fusesg: override "
-                    "setattr(path, changes, handle, ctx) (the times are changes.atime_ns "
-                    "and changes.mtime_ns)"
+                    "setattr(path, changes, handle, ctx) (the times are "
+                    "changes.atime_ns and changes.mtime_ns)"
                 ),
             ],
         ),

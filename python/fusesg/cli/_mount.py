@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         _configuration.show(config)
         return 0
     log = _open_log(options, config)
-    _configure_logging(config)
+    _configure_logging(config, log)
 
     def serve(on_ready: Callable[[], None]) -> None:
         filesystem = _source.load(options.source, options.settings, own)
@@ -74,9 +74,13 @@ def _open_log(options: argparse.Namespace, config: fusesg.Config) -> int | None:
         raise CommandError(f"--log-file {options.log_file}: {error.strerror}") from None
 
 
-def _configure_logging(config: fusesg.Config) -> None:
-    # to stderr, which is the terminal until the mount is ready, and then the log file
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+def _configure_logging(config: fusesg.Config, log: int | None) -> None:
+    # stderr is the terminal until the mount is ready: of what is logged nothing goes
+    # there if there is a file for it
+    stream = sys.stderr
+    if log is not None:
+        stream = os.fdopen(os.dup(log), "a", errors="backslashreplace")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=stream)
     level = logging.DEBUG if config.trace else logging.INFO
     logging.getLogger("fusesg").setLevel(level)
 
