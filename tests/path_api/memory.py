@@ -57,8 +57,6 @@ class PathMemory(fusesg.PathFilesystem):
         for name in path.split("/")[1:] if path != "/" else ():
             if not node.is_directory:
                 raise NotADirectoryError(errno.ENOTDIR, path)
-            if len(os.fsencode(name)) > 255:
-                raise OSError(errno.ENAMETOOLONG, path)
             if name not in node.names:
                 raise FileNotFoundError(errno.ENOENT, path)
             node = node.names[name]

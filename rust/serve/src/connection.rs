@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fusesg_fs::{Attributes, Context, Errno, FileType, OpenedFlags, Operation};
+use fusesg_fs::{Attributes, Context, Errno, FileType, OpenedFlags, Operation, Properties};
 use fusesg_sg::PagePool;
 
 use crate::MountConfig;
@@ -44,6 +44,8 @@ pub(crate) struct Connection {
     pub(crate) notifications: Arc<NotificationQueue>,
     pub(crate) known_names: KnownNames,
     pub(crate) locks: Locks,
+    /// The file system keeps ACLs.
+    pub(crate) posix_acl: bool,
     /// The in-process client's; a mount has a device instead.
     in_process: Option<InProcess>,
     trace: bool,
@@ -51,14 +53,22 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Of a mount.
-    pub(crate) fn new(config: &MountConfig, own_reply: OwnReply) -> Arc<Self> {
-        Arc::new(Self::with(config, own_reply, None))
+    pub(crate) fn new(
+        config: &MountConfig,
+        properties: &Properties,
+        own_reply: OwnReply,
+    ) -> Arc<Self> {
+        Arc::new(Self::with(config, properties, own_reply, None))
     }
 
     /// Of a client: there is no device.
-    pub(crate) fn in_process_of(config: &MountConfig, pages: Arc<PagePool>) -> Arc<Self> {
+    pub(crate) fn in_process_of(
+        config: &MountConfig,
+        properties: &Properties,
+        pages: Arc<PagePool>,
+    ) -> Arc<Self> {
         let in_process = InProcess { calls: Calls::default(), pages };
-        Arc::new(Self::with(config, OwnReply::without_device(), Some(in_process)))
+        Arc::new(Self::with(config, properties, OwnReply::without_device(), Some(in_process)))
     }
 
     /// What a client's connection has.
@@ -74,7 +84,12 @@ impl Connection {
         }
     }
 
-    fn with(config: &MountConfig, own_reply: OwnReply, in_process: Option<InProcess>) -> Self {
+    fn with(
+        config: &MountConfig,
+        properties: &Properties,
+        own_reply: OwnReply,
+        in_process: Option<InProcess>,
+    ) -> Self {
         Self {
             entry_timeout: config.entry_timeout,
             attribute_timeout: config.attribute_timeout,
@@ -92,6 +107,7 @@ impl Connection {
             notifications: Arc::new(NotificationQueue::default()),
             known_names: KnownNames::new(),
             locks: Locks::default(),
+            posix_acl: properties.posix_acl,
             in_process,
             trace: config.trace,
         }

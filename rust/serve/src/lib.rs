@@ -14,6 +14,7 @@
 //! | [`Responder`]: answers one request, exactly once | `responder.rs` |
 //! | [`Native`]: a synchronous file system behind `Dispatch` | `native.rs` |
 //! | what an operation passes on its way in; answers to those that are not implemented | `served.rs`, `absent.rs` |
+//! | names that no file can have; ACLs that nobody keeps | `names.rs`, `access_lists.rs` |
 //! | a request for every operation; what waits for one | `admission.rs` |
 //! | the way back of an answer, on any transport | `transport.rs` |
 //! | `/dev/fuse` through fuser, capabilities | `fuser_transport/` |
@@ -39,6 +40,7 @@
 //! installs a logger drops them.
 
 mod absent;
+mod access_lists;
 mod admission;
 mod affinity;
 mod caller;
@@ -61,6 +63,7 @@ mod locks;
 mod metrics;
 mod mount;
 mod mounting;
+mod names;
 mod native;
 mod notification;
 mod notifier;

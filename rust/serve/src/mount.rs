@@ -83,7 +83,7 @@ impl Mount {
         let duplicate = device.try_clone().map_err(|e| failed("no descriptor", &e))?;
         let not_inherited =
             [NotInherited::new(device.as_fd()), NotInherited::new(duplicate.as_fd())];
-        let connection = Connection::new(&config, OwnReply::new(duplicate));
+        let connection = Connection::new(&config, &properties, OwnReply::new(duplicate));
         let served = Served::new(Arc::clone(&dispatch), Arc::clone(&connection), properties);
         let transport = FuserTransport::new(Arc::clone(&served), config.clone());
         let mut session_config = fuser::Config::default();

@@ -18,8 +18,8 @@ use crate::fuser_transport::FuserReply;
 use crate::in_flight::Ticket;
 use crate::known_names::NameKey;
 use crate::locks::{self, LockStep};
-use crate::trace;
 use crate::transport::TransportReply;
+use crate::{access_lists, names, trace};
 
 /// How much the request asked for, in the operation's own unit (bytes, or nothing).
 #[derive(Clone, Copy, Debug, Default)]
@@ -280,7 +280,7 @@ impl Responder {
             }
             other => other?,
         };
-        let reply = self.with_flush(reply);
+        let reply = self.without_acls(self.with_flush(reply));
         if !answers(self.kind, &reply) {
             return Err(self.refuse(&format!("{} is no answer to it", name(&reply))));
         }
@@ -321,6 +321,17 @@ impl Responder {
         {
             opened.flags.remove(OpenedFlags::NO_FLUSH);
             opened.decided.insert(OpenedFlags::NO_FLUSH);
+        }
+        reply
+    }
+
+    /// What the file system keeps of ACLs is none, if it does not say that it keeps them.
+    fn without_acls(&self, mut reply: Reply) -> Reply {
+        if self.kind == OperationKind::Listxattr
+            && !self.connection.posix_acl
+            && let Reply::Xattr(names) = &mut reply
+        {
+            access_lists::remove_from(names);
         }
         reply
     }
@@ -388,10 +399,8 @@ impl Drop for DataInHand {
 
 impl DirectorySink for Responder {
     fn add(&mut self, entry: &DirectoryEntry<'_>) -> bool {
-        let name = entry.name.as_encoded_bytes();
-        if name.is_empty() || name.iter().any(|byte| matches!(byte, 0 | b'/')) {
-            self.bad_listing =
-                Some(self.refuse(&format!("the impossible name {}", name.escape_ascii())));
+        if let Some(wrong) = names::wrong_in_listing(entry.name) {
+            self.bad_listing = Some(self.refuse(&wrong));
             return false;
         }
         let Some(reply) = &mut self.reply else { return false };

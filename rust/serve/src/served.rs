@@ -1,10 +1,9 @@
 //! A file system as transports see it: one door for operations.
 //!
-//! Whatever the transport, names that no kernel sends are refused, operations that are not
+//! Whatever the transport, names that no file can have are refused, operations that are not
 //! implemented are answered from the [table](crate::absent), and a panic is an answer of EIO.
 
 use std::any::Any;
-use std::ffi::OsStr;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,11 +14,10 @@ use fusesg_fs::{
 
 use crate::admission::Admitted;
 use crate::connection::Connection;
-use crate::locks;
 use crate::responder::{Responder, Wanted};
 use crate::serving::Serving;
 use crate::transport::TransportReply;
-use crate::{Dispatch, absent};
+use crate::{Dispatch, absent, access_lists, locks, names};
 
 /// A file system, its properties, and the connection over which it is served.
 pub(crate) struct Served {
@@ -62,12 +60,14 @@ impl Served {
         let Some(admitted) = locks::enter(&self.connection.locks, admitted) else { return };
         let Admitted { context, operation, responder } = admitted;
         let kind = operation.kind();
-        if !names_are_possible(&operation) {
-            let _ = responder.answer(Err(Errno::EINVAL));
-        } else if self.implemented.contains(kind) {
-            self.dispatch(context, operation, responder);
-        } else {
+        if let Err(errno) = names::check(&operation) {
+            let _ = responder.answer(Err(errno));
+        } else if !self.implemented.contains(kind) {
             let _ = responder.answer(absent::answer(&self.properties, kind));
+        } else if !self.properties.posix_acl && access_lists::concerns(&operation) {
+            let _ = responder.answer(Err(Errno::ENOTSUP));
+        } else {
+            self.dispatch(context, operation, responder);
         }
     }
 
@@ -104,30 +104,6 @@ impl Served {
 impl fmt::Debug for Served {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Served").field("properties", &self.properties).finish_non_exhaustive()
-    }
-}
-
-/// The kernel sends no such names; a file system may rely on it.
-fn names_are_possible(operation: &Operation<'_>) -> bool {
-    let entry = |name: &OsStr| {
-        let bytes = name.as_encoded_bytes();
-        !matches!(bytes, b"" | b"." | b"..") && !bytes.iter().any(|byte| matches!(byte, 0 | b'/'))
-    };
-    let text = |text: &OsStr| !text.is_empty() && !text.as_encoded_bytes().contains(&0);
-    match operation {
-        Operation::Lookup { name, .. }
-        | Operation::Mknod { name, .. }
-        | Operation::Mkdir { name, .. }
-        | Operation::Unlink { name, .. }
-        | Operation::Rmdir { name, .. }
-        | Operation::Create { name, .. }
-        | Operation::Link { new_name: name, .. } => entry(name),
-        Operation::Rename { name, new_name, .. } => entry(name) && entry(new_name),
-        Operation::Symlink { name, target, .. } => entry(name) && text(target),
-        Operation::Setxattr { name, .. }
-        | Operation::Getxattr { name, .. }
-        | Operation::Removexattr { name, .. } => text(name),
-        _ => true,
     }
 }
 

@@ -100,7 +100,8 @@ impl Client {
         let properties = dispatch.properties();
         config.read_only |=
             properties.read_only || absent_operations::cannot_be_modified(&properties);
-        let connection = Connection::in_process_of(&config.connection(), config.pages());
+        let connection =
+            Connection::in_process_of(&config.connection(), &properties, config.pages());
         let served = Served::new(Arc::clone(&dispatch), Arc::clone(&connection), properties);
         dispatch.init()?;
         let sweeper = sweeper::spawn(&connection, &dispatch, &config.connection(), None)
