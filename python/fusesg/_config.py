@@ -483,6 +483,24 @@ class Config:
         return self
 
 
+def effective(config: object, options: Mapping[str, Any]) -> Config:
+    """The settings that `config` and single `options` come to; None is the defaults.
+
+    Raises:
+        TypeError: `config` is no `Config`, an option is unknown or has the wrong type.
+        ValueError: An option is out of range.
+    """
+    if config is None:
+        config = Config()
+    if not isinstance(config, Config):
+        hint = "Config(**settings)" if isinstance(config, dict) else "Config(...)"
+        raise TypeError(
+            f"config must be a Config, not {type(config).__name__}: make one by "
+            f"{hint}, or give single settings as keywords"
+        )
+    return config.replace(**options)
+
+
 def _keywords(options: Mapping[str, object]) -> dict[str, Origin]:
     return {
         name: sources.Origin("keyword", f"{name}={value!r}")

@@ -611,7 +611,8 @@ class Filesystem:
         with offset 0, and the answer is kept until the directory is closed; that must
         not be more than 4 million entries. With `next_offset` it is called for each
         part of the listing, and may return a generator: what does not fit is not asked
-        of it.
+        of it. It then has to go on after `offset`; one that begins again at the first
+        entry is answered EIO.
 
         Without it: ENOSYS.
 
@@ -680,6 +681,8 @@ class Filesystem:
         self, inode: int, name: str, value: bytes, flags: int, ctx: Context
     ) -> MaybeAwaitable[None]:
         """Sets an extended attribute.
+
+        Not asked for POSIX ACLs (`system.posix_acl_access`), which are EOPNOTSUPP.
 
         Without it: EOPNOTSUPP, and the kernel stops asking.
 

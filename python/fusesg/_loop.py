@@ -234,13 +234,6 @@ async def listed(
     return collected
 
 
-async def described(
-    join: Callable[[Any, Any], T], result: object, description: Awaitable[Any]
-) -> T:
-    """Awaits a second result that the answer needs, and joins both."""
-    return join(result, await description)
-
-
 async def otherwise(awaitable: Awaitable[T | None], known: T) -> T:
     """What `getattr` says of a file without a name, or what was known of it before.
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
 from fusesg import _core, _logging, _overrides
-from fusesg._config import Config
+from fusesg._config import effective
 from fusesg._termination import Termination
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from fusesg._config import ConfigOptions
+    from fusesg._config import Config, ConfigOptions
     from fusesg._filesystem import Filesystem
     from fusesg._path_filesystem import PathFilesystem
 
@@ -88,7 +88,7 @@ def _mounting(
     config: Config | None,
     options: ConfigOptions,
 ) -> Mounting:
-    config = (config or Config()).replace(**options)
+    config = effective(config, options)
     point = os.fsdecode(mountpoint)
     if not point:
         # abspath would make the working directory of it

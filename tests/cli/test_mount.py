@@ -269,7 +269,7 @@ def test_a_directory_over_a_file(fusesg_command, source, tmp_path):
     mountpoint.write_text("still here")
     result = fusesg_command("mount", source, mountpoint)
     assert result.returncode == 1
-    assert f"cannot be mounted over a file: {mountpoint}" in result.stderr
+    assert f"cannot be mounted over the file {mountpoint};" in result.stderr
     assert mountpoint.read_text() == "still here"
 
 

@@ -346,6 +346,36 @@ print("ended")
 """
 
 
+def test_a_key_interrupts_the_program_and_not_the_callback(
+    run_python: Callable[..., Any],
+) -> None:
+    """The callback runs in the program's main thread, where Python handles signals."""
+    child = run_python(INTERRUPTED)
+    assert child.stdout.split() == ["interrupted", "5"], child.stderr
+    assert (child.returncode, child.stderr) == (0, "")
+
+
+INTERRUPTED = """
+import os, signal, stat
+import fusesg
+
+class Busy(fusesg.Filesystem):
+    busy = True
+    def getattr(self, inode, handle, ctx):
+        while self.busy:
+            Busy.busy = False
+            os.kill(os.getpid(), signal.SIGINT)
+        return fusesg.Attributes(inode=inode, mode=stat.S_IFDIR | 0o755, size=5)
+
+with fusesg.Client(Busy()) as client:
+    try:
+        client.stat("/")
+    except KeyboardInterrupt:
+        print("interrupted")
+    print(client.stat("/").st_size)
+"""
+
+
 def test_a_forked_child_leaves_the_client_alone(fuse_client: MakeClient) -> None:
     files = Files(a=b"text")
     client = fuse_client(files)

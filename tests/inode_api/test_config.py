@@ -565,3 +565,10 @@ def test_options_of_mount_win_over_its_config(mounted, mountpoint, files):
     with mounted(files, config=config, source="from options"):
         _, source, kind = mount_options(mountpoint)
     assert (source, kind) == (r"from\040options", "fuse.kept")
+
+
+@pytest.mark.parametrize("config", [{"allow_other": True}, "throughput", 5])
+def test_a_config_that_is_none_is_refused(mountpoint, files, config):
+    with pytest.raises(TypeError, match=r"config must be a Config, not .*Config\("):
+        fusesg.mount(files, mountpoint, config)
+    assert not os.path.ismount(mountpoint)

@@ -301,6 +301,43 @@ def test_a_listing_with_positions_may_never_end(directory):
     assert found == [f"{number}" for number in range(1, len(found) + 1)]
 
 
+class IgnoresOffset(Directory):
+    """Gives positions, and always begins at the beginning."""
+
+    def readdir(self, inode, handle, offset, ctx):
+        for name, number in self.names.items():
+            yield self.entry(name, number, number)
+
+
+class StandsStill(Directory):
+    """Gives the same position to all."""
+
+    def readdir(self, inode, handle, offset, ctx):
+        for name, number in self.names.items():
+            yield self.entry(name, number, 1)
+
+
+@pytest.mark.parametrize("kind", [IgnoresOffset, StandsStill])
+@pytest.mark.parametrize("count", [1, 5, 5000])
+def test_positions_that_lead_nowhere_are_an_error(directory, expect_log, kind, count):
+    expect_log(rf"{kind.__name__}\.readdir gave next_offset=\d+ to an entry that comes")
+    with directory(kind(count)) as fd, pytest.raises(OSError, match="getdents64"):
+        read_all(fd, 32_768)
+
+
+def test_positions_need_no_order(directory):
+    class Hashed(Directory):
+        def readdir(self, inode, handle, offset, ctx):
+            order = [5, 3, 1 << 60, 2, 9]
+            first = order.index(offset) + 1 if offset else 0
+            for position in order[first:]:
+                yield self.entry(f"name-{position}", position, position)
+
+    with directory(Hashed(0)) as fd:
+        found = read_all(fd, 64)
+    assert [offset for *_, offset, _ in found] == [5, 3, 1 << 60, 2, 9]
+
+
 # With attributes
 
 

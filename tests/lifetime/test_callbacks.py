@@ -4,7 +4,7 @@ import pytest
 
 MISDEEDS = {
     "sys.exit(1)": "EIO",
-    "raise KeyboardInterrupt": "EINTR",
+    "raise KeyboardInterrupt": "EIO",
     "raise GeneratorExit": "EIO",
     "self.getxattr(inode, name, ctx)": "EIO",  # for ever deeper
     "bytearray(1 << 62)": "ENOMEM",

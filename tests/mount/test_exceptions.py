@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import stat
+import threading
 
 import pytest
 
@@ -65,8 +66,6 @@ EXPECTED = [
     (ConnectionRefusedError(), "ECONNREFUSED"),
     (ConnectionResetError(), "ECONNRESET"),
     (NotImplementedError(), "EOPNOTSUPP"),
-    (asyncio.CancelledError(), "EINTR"),
-    (KeyboardInterrupt(), "EINTR"),
     (MemoryError(), "ENOMEM"),
 ]
 
@@ -94,6 +93,8 @@ UNEXPECTED = [
     (OSError(-errno.ENOENT, "negative"), "negative"),
     (Oddity(errno.ENOENT, "odd"), "odd"),
     (SystemExit(3), "SystemExit: 3"),
+    (KeyboardInterrupt("a key"), "KeyboardInterrupt: a key"),
+    (asyncio.CancelledError("a task"), "CancelledError: a task"),
     (GeneratorExit(), "GeneratorExit"),
     (RecursionError("deep"), "RecursionError: deep"),
     (Unprintable(), "Unprintable"),
@@ -129,3 +130,30 @@ def test_the_log_has_the_traceback(mounted, mountpoint, fuse_log):
         text = fuse_log.wait_for("KeyError")
     assert "Broken" in text
     assert "return {}[name]" in text
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt, SystemExit, asyncio.CancelledError]
+)
+def test_who_was_killed_is_not_told_of_in_the_log(
+    mounted, mountpoint, start_python, error
+):
+    """The callback ends by what it raises when it learns that nobody waits."""
+
+    class Leaving(Raising):
+        def lookup(self, parent, name, ctx):
+            began.set()
+            while not ctx.cancelled:
+                pause.wait(0.001)
+            ended.set()
+            raise error
+
+    began, ended, pause = (threading.Event() for _ in range(3))
+    with mounted(Leaving()) as mount:
+        child = start_python(
+            "import os, sys; os.stat(sys.argv[1])", mountpoint / "name"
+        )
+        assert began.wait(10)
+        child.kill()
+        assert ended.wait(10)
+        assert mount.statistics()["interrupted"] == 1

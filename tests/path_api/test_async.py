@@ -5,6 +5,7 @@ import functools
 import os
 import random
 import stat
+import threading
 
 import pytest
 
@@ -86,6 +87,80 @@ def test_what_getattr_does_not_know_was_not_made(mounted, mountpoint):
             (mountpoint / "d").mkdir()
         with pytest.raises(FileNotFoundError):
             (mountpoint / "f").touch()
+
+
+class Untold(fusesg.PathFilesystem):
+    """Opens what it creates, and then cannot tell of it."""
+
+    def __init__(self, error):
+        self.error = error
+        self.opened = []
+        self.changed = threading.Condition()
+
+    def note(self, change, *handle):
+        with self.changed:
+            change(*handle)
+            self.changed.notify_all()
+
+    async def getattr(self, path, handle, ctx):
+        await asyncio.sleep(0)
+        if path == "/":
+            return fusesg.Attributes(mode=stat.S_IFDIR | 0o755)
+        if self.opened:
+            if self.error is None:
+                await asyncio.get_running_loop().create_future()
+            if self.error is not FileNotFoundError:
+                raise self.error
+        return None
+
+    async def create(self, path, mode, flags, ctx):
+        await asyncio.sleep(0)
+        self.note(self.opened.append, f"handle of {path}")
+        return f"handle of {path}"
+
+    async def release(self, path, handle, ctx):
+        await asyncio.sleep(0)
+        self.note(self.opened.remove, handle)
+
+    def wait_for(self, handles):
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.opened == handles, 10)
+
+
+class UntoldBySyncCreate(Untold):
+    def create(self, path, mode, flags, ctx):
+        self.note(self.opened.append, f"handle of {path}")
+        return f"handle of {path}"
+
+    def release(self, path, handle, ctx):
+        self.note(self.opened.remove, handle)
+
+
+@pytest.mark.parametrize("kind", [Untold, UntoldBySyncCreate])
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError, KeyError])
+def test_what_was_created_and_cannot_be_told_of_is_released(
+    mounted, mountpoint, fuse_log, kind, error
+):
+    if error is KeyError:
+        fuse_log.expect(rf"{kind.__name__}\.getattr raised")
+    filesystem = kind(error)
+    with mounted(filesystem, **UNCACHED) as mount:
+        with pytest.raises(OSError, match="new"):
+            (mountpoint / "new").touch()
+        filesystem.wait_for([])
+        assert mount.statistics()["python"]["handles"] == 0
+
+
+@pytest.mark.parametrize("kind", [Untold, UntoldBySyncCreate])
+def test_what_a_killed_program_creates_is_released(
+    mounted, mountpoint, start_python, kind
+):
+    filesystem = kind(None)
+    with mounted(filesystem, **UNCACHED):
+        child = start_python("import sys; open(sys.argv[1], 'w')", mountpoint / "new")
+        filesystem.wait_for(["handle of /new"])
+        child.kill()
+        filesystem.wait_for([])
 
 
 def test_a_getattr_that_needs_a_path_is_helped_out(mounted, mountpoint):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fusesg._client import Client
-from fusesg._config import Config
+from fusesg._config import Config, effective
 from fusesg._mount import Mount, mount
 from fusesg.testing import _mounts
 from fusesg.testing._client import leaks
@@ -113,7 +113,7 @@ class Case:
         options: dict[str, Any],
     ) -> Mount:
         """A mount that is unmounted at the end."""
-        config = (config or Config()).replace(**options)
+        config = effective(config, options)
         is_limited = (
             "slow_request_warning" not in options
             and config.slow_request_warning == Config().slow_request_warning

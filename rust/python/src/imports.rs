@@ -61,12 +61,6 @@ pub(crate) fn listed(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     FUNCTION.import(py, "fusesg._loop", "listed")
 }
 
-/// `fusesg._loop.described`: the result of a method, and that of a second one, awaited.
-pub(crate) fn described(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    FUNCTION.import(py, "fusesg._loop", "described")
-}
-
 /// `fusesg._loop.otherwise`: what is awaited, or what was known before.
 pub(crate) fn otherwise(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

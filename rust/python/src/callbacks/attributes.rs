@@ -87,10 +87,12 @@ pub(super) fn checked(
     mut attributes: Attributes,
 ) -> Result<AttributesReply> {
     // the kernel would give the inode up, and with this one the whole mount
-    if let Some(root) = call.core.root
-        && inode == Inode::ROOT
-        && attributes.kind != root
+    if inode == Inode::ROOT
+        && let Some(root) = call.core.root.refuses(attributes.kind)
     {
+        if call.core.root.is_asked() {
+            return Err(Errno::EIO);
+        }
         let problem = format!(
             "returned a {:?} for the root; it must be a {root:?}, as the mount point is",
             attributes.kind

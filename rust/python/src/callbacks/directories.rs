@@ -86,7 +86,7 @@ fn read<'py>(
             call.core.listings.remove(handle);
             let Some(responder) = call.responder.take() else { return Err(Errno::EIO) };
             let mut sink = CountingSink::new(responder, plus, call.core.directory(inode));
-            let filled = fill(call, &mut sink, first, names);
+            let filled = fill(call, &mut sink, offset, first, names);
             Ok(Outcome::Listed(filled, sink.into_counted()))
         }
         first if offset == 0 => {
@@ -139,12 +139,20 @@ fn collect<'py>(
 fn fill<'py>(
     call: &Callback<'_, 'py>,
     sink: &mut CountingSink<'_>,
+    offset: u64,
     first: PyDirectoryEntry,
     mut rest: Names<'py>,
 ) -> Result<()> {
     let mut next = Some(first);
+    let mut position = offset;
     while let Some(entry) = next {
         let Some(next_offset) = entry.next_offset else { return Err(mixed(call)) };
+        // positions may have any order, but one that comes after itself would be asked for again
+        // and again
+        if next_offset == offset || next_offset == position {
+            return Err(standing_still(call, next_offset));
+        }
+        position = next_offset;
         if !sink.add(&Name::from(entry), next_offset) {
             break;
         }
@@ -155,6 +163,14 @@ fn fill<'py>(
 
 fn mixed(call: &Callback<'_, '_>) -> Errno {
     call.refuse("readdir", "gave next_offset with some entries and not with others")
+}
+
+fn standing_still(call: &Callback<'_, '_>, position: u64) -> Errno {
+    let problem = format!(
+        "gave next_offset={position} to an entry that comes after position {position}: positions \
+         must lead on, or the listing never ends"
+    );
+    call.refuse("readdir", &problem)
 }
 
 /// The entries that readdir returned, checked one by one.

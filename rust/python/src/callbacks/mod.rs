@@ -41,6 +41,7 @@ use crate::imports;
 use crate::log_queue;
 use crate::native::native_handle::PyNativeHandle;
 use crate::sys;
+use crate::threads::interruption;
 use crate::values::context::PyContext;
 
 /// How many characters of a wrong result a log record shows.
@@ -52,7 +53,7 @@ pub(crate) enum Outcome {
     /// The answer.
     Reply(Reply),
     /// The answer comes when this has been awaited.
-    Awaitable(Py<PyAny>),
+    Awaitable(ToAwait),
     /// This READ is answered when its pieces are there.
     Fetch(ReadData),
     /// The bytes of this WRITE go here.
@@ -61,6 +62,20 @@ pub(crate) enum Outcome {
     Listing,
     /// The entries are in the responder; these lookups were counted for them.
     Listed(Result<()>, Vec<Inode>),
+}
+
+/// What has to be awaited.
+#[derive(Debug)]
+pub(crate) struct ToAwait {
+    pub(crate) awaitable: Py<PyAny>,
+    /// What the method has returned already, where this is to tell of what it made.
+    pub(crate) result: Option<Py<PyAny>>,
+}
+
+impl ToAwait {
+    fn the_result(awaitable: Bound<'_, PyAny>) -> Outcome {
+        Outcome::Awaitable(Self { awaitable: awaitable.unbind(), result: None })
+    }
 }
 
 impl From<Reply> for Outcome {
@@ -72,7 +87,7 @@ impl From<Reply> for Outcome {
 /// One operation on its way through Python.
 pub(crate) struct Callback<'a, 'py> {
     pub(crate) py: Python<'py>,
-    pub(crate) core: &'a Core,
+    pub(crate) core: &'a Arc<Core>,
     pub(crate) context: &'a Context,
     pub(crate) responder: Option<&'a mut Responder>,
     /// What else is to be known for the outcome, if that takes another call.
@@ -88,22 +103,7 @@ pub(crate) enum Description<'py> {
     /// It is needed, and has to be awaited.
     Wanted(Bound<'py, PyAny>),
     /// It has been awaited.
-    Known(Bound<'py, PyAny>),
-}
-
-/// The result of a method, and what was needed besides.
-#[pyclass(frozen, module = "fusesg._core")]
-struct Described {
-    result: Py<PyAny>,
-    description: Py<PyAny>,
-}
-
-#[pymethods]
-impl Described {
-    #[new]
-    fn new(result: Py<PyAny>, description: Py<PyAny>) -> Self {
-        Self { result, description }
-    }
+    Known(PyResult<Bound<'py, PyAny>>),
 }
 
 /// The files here, by what they take care of.
@@ -159,7 +159,7 @@ pub(crate) fn call(mut callback: Callback<'_, '_>, operation: &Operation<'_>) ->
         let Callback { py, core, .. } = callback;
         let started = core.event_loop.start(py);
         started.map_err(|error| callback.raised(core.methods.name(operation.kind()), &error))?;
-        return Ok(Outcome::Awaitable(result.unbind()));
+        return Ok(ToAwait::the_result(result));
     }
     judge(&mut callback, operation, &result)
 }
@@ -172,13 +172,29 @@ pub(crate) fn awaited<'py>(
 ) -> Result<Outcome> {
     let method = callback.core.methods.name(operation.kind());
     let result = result.map_err(|error| callback.raised(method, &error))?;
-    let Ok(described) = result.cast::<Described>() else {
-        return judge(&mut callback, operation, &result);
-    };
-    let Described { result, description } = described.get();
-    let py = callback.py;
-    callback.description = RefCell::new(Description::Known(description.bind(py).clone()));
-    judge(&mut callback, operation, result.bind(py))
+    judge(&mut callback, operation, &result)
+}
+
+/// The same of a method that had returned `result`, and of what was awaited to tell of it.
+pub(crate) fn described<'py>(
+    mut callback: Callback<'_, 'py>,
+    operation: &Operation<'_>,
+    result: &Bound<'py, PyAny>,
+    description: PyResult<Bound<'py, PyAny>>,
+) -> Result<Outcome> {
+    callback.description = RefCell::new(Description::Known(description));
+    judge(&mut callback, operation, result)
+}
+
+/// Gives back what is in `result`, of which nothing will be told.
+pub(crate) fn discard<'py>(
+    callback: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+    result: &Bound<'py, PyAny>,
+) {
+    if let Some(paths) = &callback.core.paths {
+        paths::release_untold(callback, paths, operation, result);
+    }
 }
 
 /// The outcome, unless it still has to be collected.
@@ -193,14 +209,12 @@ fn judge<'py>(
         let collected = imports::listed(callback.py)
             .and_then(|listed| listed.call1((result, most.0, most.1)))
             .map_err(|error| callback.raised(kind.name(), &error))?;
-        return Ok(Outcome::Awaitable(collected.unbind()));
+        return Ok(ToAwait::the_result(collected));
     }
     let outcome = outcome(callback, operation, result);
     let Description::Wanted(description) = callback.description.take() else { return outcome };
-    let described = imports::described(callback.py)
-        .and_then(|join| join.call1((callback.py.get_type::<Described>(), result, description)))
-        .map_err(|error| callback.raised(kind.name(), &error))?;
-    Ok(Outcome::Awaitable(described.unbind()))
+    let (awaitable, result) = (description.unbind(), Some(result.clone().unbind()));
+    Ok(Outcome::Awaitable(ToAwait { awaitable, result }))
 }
 
 /// Whether a method of that kind may be an asynchronous generator.
@@ -262,7 +276,12 @@ impl<'py> Callback<'_, 'py> {
         responder.is_some_and(|responder| responder.cancellation().is_cancelled())
     }
 
-    /// The same, of an operation that carries a lock owner or the flags of the open file.
+    /// Whether what the callback raises may be due to that, or to the end of its event loop.
+    fn is_interrupted(&self) -> bool {
+        self.is_cancelled() || self.core.event_loop.is_ending()
+    }
+
+    /// The context of an operation that carries a lock owner or the flags of the open file.
     fn ctx_of_file(&self, lock_owner: Option<LockOwner>, open_flags: i32) -> PyContext {
         PyContext { lock_owner, open_flags, ..self.ctx() }
     }
@@ -274,7 +293,7 @@ impl<'py> Callback<'_, 'py> {
         call: impl FnOnce() -> Result<Bound<'py, PyAny>>,
     ) -> Result<Bound<'py, PyAny>> {
         if let Description::Known(known) = self.description.take() {
-            return Ok(known);
+            return known.map_err(|error| self.raised("getattr", &error));
         }
         let result = call()?;
         if !sys::is_awaitable(&result) {
@@ -309,7 +328,10 @@ impl<'py> Callback<'_, 'py> {
 
     /// The errno for an exception that came out of a method.
     fn raised(&self, method: &str, error: &PyErr) -> Errno {
-        let (errno, traceback) = errors::errno_of(self.py, error);
+        if interruption::is_of_caller(self.py, error) {
+            return Errno::EINTR;
+        }
+        let (errno, traceback) = errors::errno_of(self.py, error, self.is_interrupted());
         if let Some(traceback) = traceback {
             let class = &self.core.class_name;
             log_queue::error(format!("{class}.{method} raised; answered {errno}\n{traceback}"));

@@ -240,7 +240,7 @@ fn complete<'py>(
 
 /// Releases what `create` opened of which nothing could be told: the kernel will never close
 /// it.
-fn release_untold<'py>(
+pub(super) fn release_untold<'py>(
     call: &Callback<'_, 'py>,
     paths: &PathTable,
     operation: &Operation<'_>,
@@ -255,7 +255,11 @@ fn release_untold<'py>(
             Err(_) => handle,
         };
         // what it raises was logged; there is nobody to tell
-        let _ = call.method(OperationKind::Release, (path, handle, call.ctx()));
+        if let Ok(result) = call.method(OperationKind::Release, (path, handle, call.ctx()))
+            && sys::is_awaitable(&result)
+        {
+            let _ = call.core.run_errand(call.py, "release", result.unbind(), None);
+        }
     }
 }
 
@@ -299,7 +303,7 @@ fn unlinked_attributes<'py>(
             }
             Ok(result) if !result.is_none() => return Ok(result),
             // the backend's error, rather than that of a method that needs a path
-            Err(error) => match errors::errno_of(call.py, &error) {
+            Err(error) => match errors::errno_of(call.py, &error, call.is_interrupted()) {
                 (errno, None) if errno != Errno::ENOENT => return Err(errno),
                 _ => {}
             },

@@ -1,6 +1,5 @@
 //! The life of a client: made, closed, at the interpreter's exit, after a fork.
 
-use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 use std::thread;
 
@@ -18,7 +17,7 @@ use crate::fork::Origin;
 use crate::log_queue;
 use crate::native::provider::{MountOptions, native_of};
 use crate::threads::event_loop::EventLoop;
-use crate::threads::thread_state;
+use crate::threads::{interruption, thread_state};
 
 /// Threads for callbacks that the calling threads do not run: those of FORGET.
 const MAX_PYTHON_THREADS: usize = 64;
@@ -27,11 +26,6 @@ const MAX_FETCHES: usize = 16;
 
 /// The clients of this process that may be open.
 static LIVE: Mutex<Vec<Weak<LiveClient>>> = Mutex::new(Vec::new());
-
-thread_local! {
-    /// What a signal handler raised while this thread waited for an answer.
-    static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
-}
 
 /// A client and the Python object behind it.
 pub(super) struct LiveClient {
@@ -76,7 +70,8 @@ impl LiveClient {
         }
         core.start_loop(py)?;
         let dispatch = Arc::new(PythonDispatch(Arc::clone(&core)));
-        let made = py.detach(|| Client::new(dispatch, config, Some(Arc::new(was_interrupted))));
+        let made = py
+            .detach(|| Client::new(dispatch, config, Some(Arc::new(interruption::handle_signals))));
         let client = made.map_err(|errno| {
             py.detach(|| core.close_loop());
             let message = format!("{}.init failed", core.class_name);
@@ -118,9 +113,8 @@ impl LiveClient {
         call: impl FnOnce(&Client) -> Result<T> + Send,
     ) -> PyResult<T> {
         self.check_process()?;
-        let result = py.detach(|| call(&self.client));
+        let (result, raised) = interruption::while_asking(|| py.detach(|| call(&self.client)));
         result.map_err(|errno| {
-            let raised = RAISED.take();
             raised.filter(|_| errno == Errno::EINTR).unwrap_or_else(|| self.error(errno, paths))
         })
     }
@@ -151,17 +145,6 @@ impl Drop for LiveClient {
             Python::try_attach(|py| py.detach(|| self.client.close()));
         }
     }
-}
-
-/// Runs the handlers of signals that came while this thread waits for an answer; true if one
-/// of them raised.
-fn was_interrupted() -> bool {
-    let raised = thread_state::attach(|py| py.check_signals().err()).flatten();
-    let interrupted = raised.is_some();
-    if interrupted {
-        RAISED.replace(raised);
-    }
-    interrupted
 }
 
 /// Closes all clients, for the end of the interpreter.

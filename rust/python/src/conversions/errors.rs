@@ -8,7 +8,7 @@ use pyo3::exceptions::{
     PyConnectionRefusedError, PyConnectionResetError, PyFileExistsError, PyFileNotFoundError,
     PyInterruptedError, PyIsADirectoryError, PyKeyboardInterrupt, PyMemoryError,
     PyNotADirectoryError, PyNotImplementedError, PyOSError, PyPermissionError,
-    PyProcessLookupError, PyTimeoutError,
+    PyProcessLookupError, PySystemExit, PyTimeoutError,
 };
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -20,8 +20,17 @@ use crate::imports;
 const LONGEST_TRACEBACK: usize = 16 * 1024;
 
 /// The errno that answers an operation whose callback raised `error`, and the traceback
-/// where the exception says that something is wrong with the callback.
-pub(crate) fn errno_of(py: Python<'_>, error: &PyErr) -> (Errno, Option<String>) {
+/// where the exception says that something is wrong with the callback. `interrupted` is
+/// whether nobody waits for the answer any more, and the callback was told so.
+pub(crate) fn errno_of(
+    py: Python<'_>,
+    error: &PyErr,
+    interrupted: bool,
+) -> (Errno, Option<String>) {
+    // of a caller who does wait EINTR would make programs ask again, for ever
+    if interrupted && is_interruption(py, error) {
+        return (Errno::EINTR, None);
+    }
     match expected_errno(py, error) {
         Some(errno) => (errno, None),
         None => (Errno::EIO, Some(traceback(py, error))),
@@ -44,8 +53,6 @@ fn expected_errno(py: Python<'_>, error: &PyErr) -> Option<Errno> {
         Some(Errno::ENOTSUP)
     } else if error.is_instance_of::<PyMemoryError>(py) {
         Some(Errno::ENOMEM)
-    } else if error.is_instance_of::<PyKeyboardInterrupt>(py) || is_cancelled_error(py, error) {
-        Some(Errno::EINTR)
     } else {
         None
     }
@@ -77,6 +84,13 @@ fn errno_by_class(py: Python<'_>, error: &PyErr) -> Option<Errno> {
         PyConnectionResetError => ECONNRESET,
     }
     None
+}
+
+/// Whether it is what ends a program or a task from outside.
+fn is_interruption(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyKeyboardInterrupt>(py)
+        || error.is_instance_of::<PySystemExit>(py)
+        || is_cancelled_error(py, error)
 }
 
 /// Whether it is `asyncio.CancelledError`.

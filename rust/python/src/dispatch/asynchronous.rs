@@ -9,12 +9,12 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc;
 
-use fusesg_fs::{Errno, Inode, Operation, OperationKind, Reply, Result};
+use fusesg_fs::{Context, Errno, Inode, Operation, OperationKind, Reply, Result};
 use fusesg_sg::Segment;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::callbacks::{self, Callback, Outcome};
+use crate::callbacks::{self, Callback, Outcome, ToAwait};
 use crate::conversions::errors;
 use crate::dispatch::dispatcher::{CALLBACKS_END, Core};
 use crate::threads::event_loop::{Key, Step, Work};
@@ -75,7 +75,7 @@ impl Core {
 
     /// Has something awaited of which only the end is of interest; without `done`, what it
     /// raises is logged.
-    pub(super) fn run_errand(
+    pub(crate) fn run_errand(
         self: &Arc<Self>,
         py: Python<'_>,
         method: &'static str,
@@ -92,10 +92,10 @@ impl Core {
         self: &Arc<Self>,
         request: Request,
         operation: &Operation<'_>,
-        awaitable: Py<PyAny>,
+        to_await: ToAwait,
     ) {
         let operation = operation.clone().into_owned();
-        let work = AwaitedCallback::called(self, request, operation, awaitable);
+        let work = AwaitedCallback::called(self, request, operation, to_await);
         let from_loop = self.event_loop.is_here();
         let work = work.map_request(|request| self.unless_loop_waits(request, from_loop));
         if let Some(work) = work {
@@ -123,28 +123,33 @@ struct AwaitedCallback {
     core: Arc<Core>,
     /// Until answered; or the watchdog took it.
     request: Option<Request>,
+    context: Context,
     operation: Operation<'static>,
     /// What the method returned, if it has been called already.
     awaitable: Option<Py<PyAny>>,
+    /// What it has come to, while it is awaited what is to be told of that.
+    result: Option<Py<PyAny>>,
     key: Key,
 }
 
 impl AwaitedCallback {
     /// The method is to be called in the loop.
     fn new(core: &Arc<Core>, request: Request, operation: Operation<'static>) -> Self {
-        let key = Key::Request(request.responder.unique());
-        Self { core: Arc::clone(core), request: Some(request), operation, awaitable: None, key }
+        let (key, context) = (Key::Request(request.responder.unique()), request.context);
+        let (core, request) = (Arc::clone(core), Some(request));
+        Self { core, request, context, operation, awaitable: None, result: None, key }
     }
 
-    /// The method has returned `awaitable`.
+    /// The method has been called.
     fn called(
         core: &Arc<Core>,
         request: Request,
         operation: Operation<'static>,
-        awaitable: Py<PyAny>,
+        to_await: ToAwait,
     ) -> Self {
         let mut callback = Self::new(core, request, operation);
-        callback.awaitable = Some(awaitable);
+        callback.awaitable = Some(to_await.awaitable);
+        callback.result = to_await.result;
         callback
     }
 
@@ -154,13 +159,28 @@ impl AwaitedCallback {
         self.request.is_some().then_some(self)
     }
 
+    /// Gives back what the method has made, of which the kernel will never hear.
+    fn give_back(&self, result: &Py<PyAny>) {
+        thread_state::attach(|py| {
+            let callback = Callback {
+                py,
+                core: &self.core,
+                context: &self.context,
+                responder: None,
+                description: RefCell::default(),
+            };
+            callbacks::discard(&callback, &self.operation, result.bind(py));
+        });
+    }
+
     /// Judges what the method has come to.
     fn end<'py>(
         &mut self,
         py: Python<'py>,
-        judge: impl FnOnce(Callback<'_, 'py>, &Operation<'_>) -> Result<Outcome>,
+        judge: impl FnOnce(Callback<'_, 'py>, &Operation<'_>, Option<Py<PyAny>>) -> Result<Outcome>,
     ) -> Step<'py> {
         let Some(mut request) = self.request.take() else { return Step::Nothing };
+        let result = self.result.take();
         let callback = Callback {
             py,
             core: &self.core,
@@ -168,9 +188,10 @@ impl AwaitedCallback {
             responder: Some(&mut request.responder),
             description: RefCell::default(),
         };
-        let outcome = match judge(callback, &self.operation) {
-            Ok(Outcome::Awaitable(awaitable)) => {
+        let outcome = match judge(callback, &self.operation, result) {
+            Ok(Outcome::Awaitable(ToAwait { awaitable, result })) => {
                 self.request = Some(request);
+                self.result = result;
                 return Step::Await(awaitable.into_bound(py));
             }
             outcome => outcome,
@@ -214,11 +235,14 @@ impl Work for AwaitedCallback {
             return Step::Await(awaitable.into_bound(py));
         }
         self.core.count_callback();
-        self.end(py, callbacks::call)
+        self.end(py, |callback, operation, _| callbacks::call(callback, operation))
     }
 
     fn resume<'py>(&mut self, py: Python<'py>, outcome: PyResult<Bound<'py, PyAny>>) -> Step<'py> {
-        self.end(py, |callback, operation| callbacks::awaited(callback, operation, outcome))
+        self.end(py, |callback, operation, result| match result {
+            Some(result) => callbacks::described(callback, operation, result.bind(py), outcome),
+            None => callbacks::awaited(callback, operation, outcome),
+        })
     }
 
     fn take_request(&mut self, wanted: &dyn Fn(&Request) -> bool) -> Option<Request> {
@@ -229,6 +253,9 @@ impl Work for AwaitedCallback {
 impl Drop for AwaitedCallback {
     fn drop(&mut self) {
         discard(self.awaitable.take());
+        if let Some(result) = self.result.take() {
+            self.give_back(&result);
+        }
         if let Some(request) = self.request.take() {
             // cancelled before it began, or left undone by a loop that ended
             let errno = if request.is_wanted() { Errno::EIO } else { Errno::EINTR };

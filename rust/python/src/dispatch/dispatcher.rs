@@ -30,6 +30,7 @@ use crate::dispatch::handles::{self, Handles};
 use crate::dispatch::implementation::{Declared, Methods};
 use crate::dispatch::life_cycle;
 use crate::dispatch::open_data;
+use crate::dispatch::root::Root;
 use crate::log_queue;
 use crate::sys;
 use crate::threads::event_loop::{EventLoop, Key};
@@ -57,8 +58,7 @@ pub(crate) struct Core {
     pub(crate) paths: Option<Arc<PathTable>>,
     /// Buffers that hold the data of writes.
     pub(crate) pools: PagePools,
-    /// What the root has to be, if that is settled.
-    pub(crate) root: Option<FileType>,
+    pub(crate) root: Root,
     /// A bare handle from open keeps cached pages.
     pub(crate) keep_cache: bool,
     /// Native handles may be offered for kernel passthrough.
@@ -157,7 +157,7 @@ impl Core {
             listings: Listings::default(),
             paths: declared.by_path.then(Arc::default),
             pools: PagePools::new(limits.max_write as usize),
-            root: limits.root,
+            root: Root::new(limits.root),
             keep_cache: declared.keep_cache.unwrap_or(false),
             offers_passthrough: properties.kernel_passthrough,
             python,
@@ -181,6 +181,14 @@ impl Core {
     /// Whether the class or its native file system has the operation.
     pub(crate) fn implements(&self, kind: OperationKind) -> bool {
         self.properties.implemented.contains(kind)
+    }
+
+    /// Whether its methods leave open what the root is: a directory has names in it, a file
+    /// has not.
+    pub(crate) fn root_is_open(&self, mountpoint: FileType) -> bool {
+        let has_names = self.implements(OperationKind::Readdir)
+            || self.implements(OperationKind::Lookup) && self.paths.is_none();
+        has_names != (mountpoint == FileType::Directory)
     }
 
     /// One more operation goes to Python.
@@ -268,8 +276,8 @@ impl Core {
             drop(request.claim.take());
         }
         let answer = match outcome {
-            Ok(Outcome::Awaitable(awaitable)) => {
-                return self.await_in_loop(request, operation, awaitable);
+            Ok(Outcome::Awaitable(to_await)) => {
+                return self.await_in_loop(request, operation, to_await);
             }
             Ok(Outcome::Fetch(data)) => {
                 let request = if data.is_awaited() {
@@ -397,8 +405,8 @@ impl Core {
                     description: RefCell::default(),
                 };
                 // what it raises was logged; there is nobody to tell
-                if let Ok(Outcome::Awaitable(awaitable)) = callbacks::call(callback, &release) {
-                    let _ = self.run_errand(py, self.methods.name(kind), awaitable, None);
+                if let Ok(Outcome::Awaitable(release)) = callbacks::call(callback, &release) {
+                    let _ = self.run_errand(py, self.methods.name(kind), release.awaitable, None);
                 }
             });
         } else if let Some(native) = &self.native

@@ -7,6 +7,7 @@
 //! | init and destroy | `life_cycle.rs` |
 //! | reads that are answered with `Fetch` pieces | `fetches.rs` |
 //! | which methods a class has, what it declares | `implementation.rs` |
+//! | what the root is, and has to be | `root.rs` |
 //! | open files and directories of a class | `handles.rs` |
 //! | open files whose bytes are known | `open_data.rs` |
 //! | readdir: listings that are kept, and their offsets | `directory_snapshot.rs` |
@@ -19,3 +20,4 @@ pub(crate) mod handles;
 pub(crate) mod implementation;
 mod life_cycle;
 pub(crate) mod open_data;
+pub(crate) mod root;

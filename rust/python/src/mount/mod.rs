@@ -31,6 +31,7 @@ use crate::conversions::numbers::type_name;
 use crate::conversions::{errors, names};
 use crate::dispatch::dispatcher::{Core, Limits, PythonDispatch};
 use crate::dispatch::implementation::{Declared, Methods};
+use crate::dispatch::root::wrong_place;
 use crate::fork::Origin;
 use crate::native::provider::{MountOptions, native_of};
 use crate::threads::event_loop::EventLoop;
@@ -93,8 +94,8 @@ impl PyMount {
         let native = native_of(filesystem, options)?;
         let root = root_of(py, &settings.config.mountpoint);
         if native.is_some() && root != FileType::Directory {
-            let message = "a directory cannot be mounted over a file";
-            return Err(PyOSError::new_err((libc::ENOTDIR, message, shown)));
+            let class = type_name(filesystem);
+            return Err(wrong_root(&class, FileType::Directory, &settings.config.mountpoint));
         }
         let core = Arc::new(Core::new(
             filesystem,
@@ -130,6 +131,12 @@ impl PyMount {
                 }));
             }
         };
+        if core.root_is_open(root)
+            && let Some(wrong) = py.detach(|| core.root.ask(mount.path()))
+        {
+            py.detach(|| mount.unmount())?;
+            return Err(wrong_root(&core.class_name, wrong, mount.path()));
+        }
         if let Some(timeout) = settings.watchdog_timeout {
             let watched = Arc::downgrade(&mount);
             let abort = Arc::new(move || {
@@ -394,6 +401,12 @@ pub(crate) fn after_fork_in_child() {
     if let Some(mut mounts) = LIVE.try_lock() {
         mounts.clear();
     }
+}
+
+/// A root of type `kind` cannot be mounted at `point`.
+fn wrong_root(class: &str, kind: FileType, point: &Path) -> PyErr {
+    let errno = if kind == FileType::Directory { libc::ENOTDIR } else { libc::EISDIR };
+    PyOSError::new_err((errno, wrong_place(class, kind, point)))
 }
 
 /// What kind of file the mount point is, and so the root of what is mounted there.

@@ -7,11 +7,13 @@
 //! | where awaitables run: one asyncio loop for each mount that has some | `event_loop.rs` |
 //! | objects that die on threads without the GIL | `reaper.rs` |
 //! | requests whose threads wait for the GIL | `gil_waiters.rs` |
+//! | what a signal handler raises in a thread that asks a client | `interruption.rs` |
 //! | deadlocks with one's own mount | `watchdog.rs` |
 
 pub(crate) mod event_loop;
 pub(crate) mod executors;
 pub(crate) mod gil_waiters;
+pub(crate) mod interruption;
 pub(crate) mod reaper;
 pub(crate) mod thread_state;
 pub(crate) mod watchdog;

@@ -148,7 +148,8 @@ impl Piece {
 
     /// The errno for an exception that came out of the source.
     fn raised(&self, py: Python<'_>, error: &PyErr) -> Errno {
-        let (errno, traceback) = errors::errno_of(py, error);
+        let interrupted = !self.read.wants(self.index) || self.fetches.event_loop.is_ending();
+        let (errno, traceback) = errors::errno_of(py, error, interrupted);
         if let Some(traceback) = traceback {
             log_queue::error(format!("{} raised; answered {errno}\n{traceback}", self.name()));
         }

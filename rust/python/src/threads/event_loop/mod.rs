@@ -295,6 +295,11 @@ impl EventLoop {
             && self.shared.thread.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether what runs in it has been cancelled, or was left undone, because it ends.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.shared.state.lock().phase != Phase::Open
+    }
+
     /// How long the loop has not looked at what it is to do; `None` if there is nothing.
     pub(crate) fn stalled_for(&self) -> Option<Duration> {
         self.shared.state.lock().waiting_since.map(|since| since.elapsed())
