@@ -10,11 +10,14 @@ export PYTHON
 # Passed to pytest: make test ARGS='-k readdir -x'
 ARGS ?=
 
+# make bench-history RANGE=HEAD~5..HEAD
+RANGE ?=
+
 .PHONY: help
 help: ## Show this help
 	@echo 'fusesg: write a file system in Python; Rust moves the bytes'
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make test ARGS='-k readdir -x'     passes arguments to pytest"
 	@echo '  make PYTHON=/path/to/python3 …     chooses the interpreter for .venv'
@@ -28,6 +31,7 @@ demo: build ## Serve a real tree through the kernel, compare it, measure it
 test: build ## Run the Rust and the Python tests, on real mounts
 	@scripts/system-packages.sh test
 	@scripts/environment.sh dev
+	@scripts/environment.sh bench || true
 	@scripts/test.sh $(ARGS)
 
 .PHONY: loom
@@ -69,9 +73,21 @@ test-wheel: build ## Use the wheel in dist/ with each Python, and nothing else i
 	@scripts/test-wheel.sh
 
 .PHONY: bench
-bench: build ## Run the benchmarks once, on the installed build
+bench: ## Measure the current commit with asv, all suites (ARGS='--bench metadata': one)
+	@scripts/system-packages.sh build
 	@scripts/environment.sh bench
-	@scripts/bench.sh
+	@scripts/bench.sh 'HEAD^!' $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: build ## Run each benchmark once, to see that it works
+	@scripts/environment.sh bench || true
+	@scripts/bench-quick.sh
+
+.PHONY: bench-history
+bench-history: ## Measure the commits of RANGE=v0.1..main that have no results yet
+	@scripts/system-packages.sh build
+	@scripts/environment.sh bench
+	@scripts/bench.sh '$(RANGE)' --skip-existing-successful $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## Run the fuzzers, a minute each (ARGS='10 iovec': 10 s, only this one)

@@ -1,14 +1,32 @@
 #!/usr/bin/env bash
-# Runs each benchmark once: those of the Rust core, then those of the installed build.
-# For numbers worth keeping use `cargo bench --package fusesg-sg`, which repeats until they
-# are steady, and asv itself, which builds each commit in an environment of its own:
-# `.venv/bin/asv run`.
+# bench.sh RANGE [ASV ARGUMENT...]: measures commits with asv, each in a wheel of its own.
+# Wheels are built once and stay in .asv; results go to .asv/results.
 source "$(dirname "$0")/common.sh"
 
-say 'Rust benchmarks'
-cargo bench --locked --quiet --package fusesg-sg -- --quick
+range=$1
+shift
 
-say 'Python benchmarks'
+[[ -x $VENV/bin/asv ]] ||
+    fail 'asv is not installed: scripts/environment.sh bench (make bench-quick goes without it)'
+git rev-parse --git-dir >/dev/null 2>&1 ||
+    fail "$ROOT is not a git checkout, and asv measures commits (make bench-quick needs none)"
+[[ -n $range ]] || fail 'which commits? make bench-history RANGE=HEAD~5..HEAD'
+count=$(git rev-list --count "$range" 2>/dev/null) ||
+    fail "$range: git knows no such commits$(
+        [[ $(git rev-parse --is-shallow-repository) == true ]] &&
+            echo '; this clone is shallow: git fetch --unshallow'
+    )"
+[[ $count -gt 0 ]] || fail "$range has no commits"
 
+[[ -z $(git status --porcelain -- rust python Cargo.toml Cargo.lock pyproject.toml) ]] ||
+    say 'Changes that are not committed are not measured'
+[[ $(git rev-parse --is-shallow-repository) == false ]] ||
+    say 'This clone is shallow: commits before its first one cannot be measured or shown'
+[[ -e /dev/fuse ]] ||
+    say 'No /dev/fuse: what needs a mount is left out (try: modprobe fuse)'
+
+"$VENV/bin/python" -m benchmarks._workspace
 "$VENV/bin/asv" machine --yes >/dev/null
-"$VENV/bin/asv" run --environment "existing:$VENV/bin/python" --quick --show-stderr "$@"
+
+say "Measuring $count commits: $range"
+"$VENV/bin/asv" run "$range" --show-stderr "$@"

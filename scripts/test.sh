@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# test.sh [PYTEST ARGUMENT...]: the Rust tests and the loom models, then the Python tests
-# against the installed release wheel. All always run; the status is the first failure's.
+# test.sh [PYTEST ARGUMENT...]: the Rust tests and the loom models, each benchmark once, then
+# the Python tests against the installed release wheel. All always run; the status is the
+# first failure's.
 source "$(dirname "$0")/common.sh"
 
 # Rust tests of the extension crate link libpython, which an interpreter need not have.
@@ -23,6 +24,8 @@ say 'Rust tests'
 LD_LIBRARY_PATH=$library_path cargo test "${packages[@]}" --locked || status=$?
 
 scripts/loom.sh || status=$((status ? status : $?))
+
+scripts/bench-quick.sh || status=$((status ? status : $?))
 
 say 'Python tests'
 python_status=0

@@ -1,4 +1,4 @@
-"""Reading all members of a mounted tar: `python benchmarks/archive.py`.
+"""Reading all members of a mounted tar: `python benchmarks/studies/archive.py`.
 
 Against reading the archive itself, its bytes in memory in both cases. Each sample has
 a mount of its own, so nothing of a member is in the cache before it is read. The ways

@@ -1,4 +1,4 @@
-"""What each setting of a mount brings, one by one: `python benchmarks/knobs.py`.
+"""What each setting of a mount brings: `python benchmarks/studies/knobs.py`.
 
 Each row does the same work on mounts of `fusesg.Passthrough` (files in memory) that
 differ in one setting only. Mounts are made afresh for every sample, ways take turns,
