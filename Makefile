@@ -13,11 +13,14 @@ ARGS ?=
 # make bench-history RANGE=HEAD~5..HEAD
 RANGE ?=
 
+# Where `make dashboard-serve` listens, on 127.0.0.1.
+PORT ?= 8082
+
 .PHONY: help
 help: ## Show this help
 	@echo 'fusesg: write a file system in Python; Rust moves the bytes'
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make test ARGS='-k readdir -x'     passes arguments to pytest"
 	@echo '  make PYTHON=/path/to/python3 …     chooses the interpreter for .venv'
@@ -29,7 +32,7 @@ demo: build ## Serve a real tree through the kernel, compare it, measure it
 
 .PHONY: test
 test: build ## Run the Rust and the Python tests, on real mounts
-	@scripts/system-packages.sh test
+	@scripts/system-packages.sh test dashboard
 	@scripts/environment.sh dev
 	@scripts/environment.sh bench || true
 	@scripts/test.sh $(ARGS)
@@ -88,6 +91,23 @@ bench-history: ## Measure the commits of RANGE=v0.1..main that have no results y
 	@scripts/system-packages.sh build
 	@scripts/environment.sh bench
 	@scripts/bench.sh '$(RANGE)' --skip-existing-successful $(ARGS)
+
+.PHONY: dashboard
+dashboard: ## Publish the results of the benchmarks into .asv/html
+	@scripts/system-packages.sh dashboard
+	@scripts/environment.sh bench
+	@.venv/bin/python scripts/dashboard build
+
+.PHONY: dashboard-serve
+dashboard-serve: ## Show the dashboard to a browser on this machine (PORT=8082)
+	@scripts/environment.sh bench
+	@.venv/bin/python scripts/dashboard serve --port $(PORT)
+
+.PHONY: dashboard-check
+dashboard-check: ## Open the dashboard in a headless browser: is all of it drawn?
+	@scripts/system-packages.sh test
+	@scripts/environment.sh bench
+	@.venv/bin/python scripts/dashboard check
 
 .PHONY: fuzz
 fuzz: ## Run the fuzzers, a minute each (ARGS='10 iovec': 10 s, only this one)

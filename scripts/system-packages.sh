@@ -8,7 +8,7 @@ missing=() packages=()
 while read -r purpose command names; do
     [[ $purpose == '#'* || -z $purpose || " $* " != *" $purpose "* ]] && continue
     [[ $purpose == mount && $EUID -eq 0 ]] && continue # root mounts by itself
-    command -v "$command" >/dev/null && continue
+    [[ $command == /* && -e $command ]] || command -v "$command" >/dev/null && continue
     [[ " ${missing[*]} " == *" $command "* ]] && continue
     missing+=("$command")
     read -ra names <<<"$names"

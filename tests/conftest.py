@@ -7,7 +7,8 @@ The plugin of `fusesg.testing` does the work, as it does it for users. On top of
 - `run_python(program)`, `start_python(program)`: a child process, and its result.
 - `expect_log(pattern)`: a warning or an error in the log is right; without it, it fails
   the test.
-- `@pytest.mark.requires("root", "linux 6.9", "program setfattr")`: skips, and says why.
+- `@pytest.mark.requires("root", "linux 6.9", "program setfattr", "file /etc/passwd")`:
+  skips, and says why.
 
 Each test that mounts also fails if it leaves a mount, a thread, a descriptor or a
 process behind.
@@ -47,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         'requires(*what): skip unless there is all of: "root", "linux MAJOR.MINOR", '
-        '"program NAME", "fusermount3 for users"',
+        '"program NAME", "file PATH"',
     )
 
 
@@ -69,6 +70,8 @@ def _missing(what: str) -> str | None:
             return None if found >= wanted else f"needs Linux {version}, not {release}"
         case ["program", name]:
             return None if shutil.which(name) else f"needs the program {name}"
+        case ["file", path]:
+            return None if os.path.exists(path) else f"needs {path}"
         case _:
             raise ValueError(f"unknown requirement {what!r}")
 
