@@ -10,8 +10,11 @@ export PYTHON
 # Passed to pytest: make test ARGS='-k readdir -x'
 ARGS ?=
 
-# make bench-history RANGE=HEAD~5..HEAD
+# make bench-history RANGE=HEAD~5..HEAD; make bench-compare BASE=main~3 HEAD=main
 RANGE ?=
+BASE ?= HEAD^
+HEAD ?= HEAD
+export BASE HEAD BENCH PAIRS THRESHOLD
 
 # Where `make dashboard-serve` listens, on 127.0.0.1.
 PORT ?= 8082
@@ -108,6 +111,12 @@ dashboard-check: ## Open the dashboard in a headless browser: is all of it drawn
 	@scripts/system-packages.sh test
 	@scripts/environment.sh bench
 	@.venv/bin/python scripts/dashboard check
+
+.PHONY: bench-compare
+bench-compare: ## Is HEAD=… slower than BASE=…? For before a performance change
+	@scripts/system-packages.sh build
+	@scripts/environment.sh build
+	@scripts/bench-compare.sh $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## Run the fuzzers, a minute each (ARGS='10 iovec': 10 s, only this one)

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
-SUITES = ("start_up", "dispatch", "memory", "metadata", "data_path")
+SUITES = tuple(
+    f"benchmarks.{suite}"
+    for suite in ("start_up", "dispatch", "memory", "metadata", "data_path")
+)
 """The modules with benchmarks in Python; short ones come first.
 
 `rust_micro` is not among them: its programs measure many at a time (`_criterion`).
@@ -41,16 +44,21 @@ class Benchmark:
         return f"{self.name}({values})" if values else self.name
 
 
-def benchmarks() -> list[Benchmark]:
-    """All of the suites, in their order."""
+def benchmarks(suites: Sequence[str] = SUITES) -> list[Benchmark]:
+    """All of some modules, in their order.
+
+    Args:
+        suites: The names of the modules.
+    """
     return [
         found
-        for suite in SUITES
-        for found in _of_module(suite, importlib.import_module(f"benchmarks.{suite}"))
+        for suite in suites
+        for found in _of_module(importlib.import_module(suite))
     ]
 
 
-def _of_module(suite: str, module: ModuleType) -> Iterator[Benchmark]:
+def _of_module(module: ModuleType) -> Iterator[Benchmark]:
+    suite = module.__name__.removeprefix("benchmarks.")
     for class_name, kind in vars(module).items():
         if not inspect.isclass(kind) or kind.__module__ != module.__name__:
             continue

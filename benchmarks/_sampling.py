@@ -12,8 +12,8 @@ from benchmarks._settings import EFFORT, QUICK
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-ROUNDS = {"full": 15, "pair": 3, "quick": 1}[EFFORT]
-_SECONDS = {"full": 0.02, "pair": 0.02, "quick": 0.0}[EFFORT]
+ROUNDS = {"full": 15, "pair": 5, "quick": 1}[EFFORT]
+_SECONDS = {"full": 0.02, "pair": 0.01, "quick": 0.0}[EFFORT]
 _TURNS = {"full": 9, "pair": 9, "quick": 1}[EFFORT]
 
 Samples = dict[str, Any]

@@ -1,9 +1,10 @@
 """The process in which benchmarks run when asv does not run them.
 
-Each line of its input names a benchmark and the number of a combination of its
-parameters, in JSON; a line of JSON answers. Mounts stay for the next line that wants
-the same. It is told by its environment how much to measure (`_settings.EFFORT`), and
-finds the fusesg to measure in PYTHONPATH, or installed.
+Its arguments are the process that asks, and the suites. Each line of its input names a
+benchmark and the number of a combination of its parameters, in JSON; a line of JSON
+answers. Mounts stay for the next line that wants the same. It is told by its environment
+how much to measure (`_settings.EFFORT`), and finds the fusesg to measure in PYTHONPATH,
+or installed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def main() -> None:
     # what a benchmark prints must not be taken for an answer
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    known = {benchmark.name: benchmark for benchmark in benchmarks()}
+    known = {benchmark.name: benchmark for benchmark in benchmarks(sys.argv[2:])}
     for line in sys.stdin:
         name, case = json.loads(line)
         answer = _run(known[name].run, known[name].parameters[case])

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from benchmarks._discovery import SUITES
 from benchmarks._processes import main_of
 from benchmarks._workspace import tell_leftovers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from benchmarks._discovery import Benchmark
 
 _END_SECONDS = 20.0
@@ -39,9 +42,13 @@ class Worker:
     Args:
         effort: How much it measures; see `_settings.EFFORT`.
         site: A directory with the package to measure; None: what is installed.
+        suites: The modules whose benchmarks it knows.
     """
 
-    def __init__(self, effort: str, site: Path | None = None) -> None:
+    def __init__(
+        self, effort: str, site: Path | None = None, suites: Sequence[str] = SUITES
+    ) -> None:
+        self._suites = suites
         self._environment = os.environ | {"FUSESG_BENCHMARKS": effort}
         if site:
             self._environment["PYTHONPATH"] = str(site)
@@ -79,7 +86,7 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            main_of("_worker", str(os.getpid())),
+            main_of("_worker", str(os.getpid()), *self._suites),
             env=self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -23,40 +23,133 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROOT = Path(__file__).resolve().parents[1]
-_CACHE = ROOT / ".asv"
-_SOURCE = _CACHE / "source"
-_TARGET = _CACHE / "target"
-_BUILDS = _CACHE / "builds"
+_ROOT = Path(__file__).resolve().parents[1]
 _MOST_LINES = 15
+
+_SOURCES = ("rust", "python", "Cargo.toml", "Cargo.lock", "pyproject.toml")
+"""What a wheel is made of."""
 
 
 class BuildError(Exception):
     """A commit that cannot be built; the message says why."""
 
 
-def wheel(commit: str) -> Path:
-    """The wheel of a commit.
+class Builds:
+    """The commits of a checkout, and what was built of them.
 
     Args:
-        commit: Its full hash.
-
-    Raises:
-        BuildError: It cannot be built.
+        root: The checkout.
     """
-    return _built(commit, "wheel", _build_wheel)
 
+    def __init__(self, root: Path = _ROOT) -> None:
+        self._root = root
+        self._cache = root / ".asv"
+        self._source = self._cache / "source"
+        self._environment = os.environ | {
+            "CARGO_TARGET_DIR": str(self._cache / "target")
+        }
 
-def criterion_programs(commit: str) -> list[Path]:
-    """The programs of the criterion benchmarks of a commit, in a fixed order.
+    def resolve(self, revision: str) -> str:
+        """The full hash of a commit.
 
-    Args:
-        commit: Its full hash.
+        Args:
+            revision: As git understands it.
 
-    Raises:
-        BuildError: They cannot be built.
-    """
-    return sorted(_built(commit, "criterion", _build_criterion).iterdir())
+        Raises:
+            BuildError: There is no such commit, or no git checkout at all.
+        """
+        commit = f"{revision}^{{commit}}"
+        try:
+            return self._git(
+                "rev-parse", "--verify", "--quiet", "--end-of-options", commit
+            )
+        except BuildError as error:
+            raise BuildError(f"{revision}: {self._why_unknown()}") from error
+
+    def _why_unknown(self) -> str:
+        try:
+            is_shallow = self._git("rev-parse", "--is-shallow-repository") == "true"
+        except BuildError:
+            return f"{self._root} is not a git checkout"
+        hint = "; this clone is shallow: git fetch --unshallow" if is_shallow else ""
+        return f"git knows no such commit{hint}"
+
+    def changed_sources(self) -> list[str]:
+        """Files that go into a wheel and are not as in the last commit."""
+        return self._git("diff", "--name-only", "HEAD", "--", *_SOURCES).splitlines()
+
+    def wheel(self, commit: str) -> Path:
+        """The wheel of a commit.
+
+        Args:
+            commit: Its full hash.
+
+        Raises:
+            BuildError: It cannot be built.
+        """
+        (wheel,) = self._built(commit, "wheel", self._build_wheel).iterdir()
+        return wheel
+
+    def criterion_programs(self, commit: str) -> list[Path]:
+        """The programs of the criterion benchmarks of a commit, by name.
+
+        Args:
+            commit: Its full hash.
+
+        Raises:
+            BuildError: They cannot be built.
+        """
+        return sorted(self._built(commit, "criterion", self._build_criterion).iterdir())
+
+    def _built(self, commit: str, name: str, build: Callable[[Path], None]) -> Path:
+        """What is in the cache, after building it if it is not."""
+        directory = self._cache / "builds" / commit
+        path = directory / name
+        with self._locked():
+            if not path.exists():
+                unfinished = directory / f"{name}.unfinished"
+                shutil.rmtree(unfinished, ignore_errors=True)
+                unfinished.mkdir(parents=True)
+                self._check_out(commit)
+                build(unfinished)
+                unfinished.rename(path)
+        return path
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """There is one checkout, and several may want to build."""
+        self._cache.mkdir(exist_ok=True)
+        with (self._cache / "builds.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _check_out(self, commit: str) -> None:
+        """Files that do not change keep their times, which is what cargo goes by."""
+        git = self._source / ".git"
+        if not git.exists():
+            shutil.rmtree(self._source, ignore_errors=True)
+            _run(["git", "init", "--quiet", str(self._source)], self._root)
+        # shares the objects: so it also has commits that no branch leads to
+        objects = self._git(
+            "rev-parse", "--path-format=absolute", "--git-path", "objects"
+        )
+        alternates = git / "objects" / "info" / "alternates"
+        alternates.write_text(f"{objects}\n", encoding="utf-8")
+        command = ["git", "checkout", "--quiet", "--force", "--detach", commit]
+        _run(command, self._source)
+        _run(["git", "clean", "--quiet", "-fdx"], self._source)
+
+    def _build_wheel(self, directory: Path) -> None:
+        command = [sys.executable, "-m", "maturin", "build", "--release", "--locked"]
+        command += ["--interpreter", sys.executable, "--out", str(directory)]
+        _run(command, self._source, self._environment)
+
+    def _build_criterion(self, directory: Path) -> None:
+        for name, program in _compiled(self._source, self._environment).items():
+            shutil.copy2(program, directory / name)
+
+    def _git(self, *arguments: str) -> str:
+        return _run(["git", *arguments], self._root)
 
 
 def criterion_programs_of(source: Path, profile: str | None = None) -> list[Path]:
@@ -70,84 +163,6 @@ def criterion_programs_of(source: Path, profile: str | None = None) -> list[Path
         BuildError: They cannot be built.
     """
     return list(_compiled(source, dict(os.environ), profile).values())
-
-
-def resolve(revision: str) -> str:
-    """The full hash of a commit.
-
-    Args:
-        revision: As git understands it.
-
-    Raises:
-        BuildError: There is no such commit, or no git checkout at all.
-    """
-    try:
-        return _run(
-            ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
-        )
-    except BuildError as error:
-        if not (ROOT / ".git").exists():
-            reason = f"{ROOT} is not a git checkout"
-        elif _run(["git", "rev-parse", "--is-shallow-repository"]) == "true":
-            reason = "no such commit; this clone is shallow: git fetch --unshallow"
-        else:
-            reason = "no such commit"
-        raise BuildError(f"{revision}: {reason}") from error
-
-
-def _built(commit: str, name: str, build: Callable[[Path], None]) -> Path:
-    """What is in the cache, after building it if it is not."""
-    directory = _BUILDS / commit
-    path = directory / name
-    with _locked():
-        if not path.exists():
-            directory.mkdir(parents=True, exist_ok=True)
-            _check_out(commit)
-            unfinished = directory / f"{name}.unfinished"
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir()
-            build(unfinished)
-            unfinished.rename(path)
-    return path
-
-
-@contextlib.contextmanager
-def _locked() -> Iterator[None]:
-    """There is one checkout, and several may want to build."""
-    _CACHE.mkdir(exist_ok=True)
-    with (_CACHE / "builds.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _check_out(commit: str) -> None:
-    """Files that do not change keep their times, which is what cargo goes by."""
-    if not (_SOURCE / ".git").exists():
-        shutil.rmtree(_SOURCE, ignore_errors=True)
-        _run(["git", "init", "--quiet", str(_SOURCE)])
-    # shares the objects: so it also has commits that no branch leads to
-    objects = _run(
-        ["git", "rev-parse", "--path-format=absolute", "--git-path", "objects"]
-    )
-    alternates = _SOURCE / ".git" / "objects" / "info" / "alternates"
-    alternates.write_text(f"{objects}\n", encoding="utf-8")
-    _run(["git", "checkout", "--quiet", "--force", "--detach", commit], _SOURCE)
-    _run(["git", "clean", "--quiet", "-fdx"], _SOURCE)
-
-
-def _environment() -> dict[str, str]:
-    return os.environ | {"CARGO_TARGET_DIR": str(_TARGET)}
-
-
-def _build_wheel(directory: Path) -> None:
-    command = [sys.executable, "-m", "maturin", "build", "--release", "--locked"]
-    command += ["--interpreter", sys.executable, "--out", str(directory)]
-    _run(command, _SOURCE, _environment())
-
-
-def _build_criterion(directory: Path) -> None:
-    for name, program in _compiled(_SOURCE, _environment()).items():
-        shutil.copy2(program, directory / name)
 
 
 def _compiled(
@@ -179,9 +194,7 @@ def _benchmarked_packages(source: Path, environment: dict[str, str]) -> list[str
 
 
 def _run(
-    command: list[str],
-    directory: Path = ROOT,
-    environment: dict[str, str] | None = None,
+    command: list[str], directory: Path, environment: dict[str, str] | None = None
 ) -> str:
     """What a command prints, without the end of its last line."""
     try:
@@ -197,9 +210,9 @@ def _run(
         raise BuildError(f"{command[0]} is not installed") from error
     if done.returncode:
         lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        errors = [line for line in lines if line.startswith("error")]
-        shown = "\n".join(errors or lines[-_MOST_LINES:])
-        raise BuildError(f"`{' '.join(command[:3])} …` failed:\n{shown}")
+        shown = [line for line in lines if "error" in line][:_MOST_LINES]
+        shown = shown or lines[-_MOST_LINES:]
+        raise BuildError("\n".join([f"`{' '.join(command[:3])} …` failed", *shown]))
     return done.stdout.strip()
 
 
@@ -207,8 +220,7 @@ def main() -> None:
     """Puts the wheel of a commit into a directory."""
     commit, directory = sys.argv[1:]
     try:
-        for path in wheel(commit).iterdir():
-            shutil.copy2(path, directory)
+        shutil.copy2(Builds().wheel(commit), directory)
     except BuildError as error:
         sys.exit(f"{commit[:10]} cannot be built: {error}")
 

@@ -35,7 +35,7 @@ _BYTES = {"4K": 4 << 20, "128K": 64 << 20, "1M": 64 << 20}
 
 
 def _total(size: str) -> int:
-    share = {"full": 1, "pair": 2, "quick": 16}[EFFORT]
+    share = {"full": 1, "pair": 4, "quick": 16}[EFFORT]
     return _BYTES[size] // share
 
 

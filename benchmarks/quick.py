@@ -13,13 +13,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmarks import _criterion, builds
-from benchmarks._discovery import benchmarks
+from benchmarks._discovery import SUITES, benchmarks
 from benchmarks._settings import ROOT
 from benchmarks._workers import Worker
 from benchmarks._workspace import tell_leftovers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from benchmarks._discovery import Benchmark
 
@@ -27,11 +27,12 @@ Problems = list[str]
 """What is wrong with a benchmark; nothing, if it works."""
 
 
-def main(pattern: str = "") -> int:
+def main(pattern: str = "", suites: Sequence[str] = SUITES) -> int:
     """Runs them and shows how it went.
 
     Args:
-        pattern: A regular expression; those whose name it matches.
+        pattern: A regular expression that is somewhere in the name.
+        suites: The modules of those in Python.
 
     Returns:
         How many have failed, for the status of the process at most 1.
@@ -40,7 +41,7 @@ def main(pattern: str = "") -> int:
     if not os.path.exists("/dev/fuse"):
         print("no /dev/fuse: what needs a mount is left out (try `modprobe fuse`)")
     run = failed = 0
-    for name, problems in itertools.chain(_python(pattern), _rust(pattern)):
+    for name, problems in itertools.chain(_python(pattern, suites), _rust(pattern)):
         run += 1
         failed += bool(problems)
         print(f"{name:60} {'FAILED' if problems else 'works'}", flush=True)
@@ -51,9 +52,9 @@ def main(pattern: str = "") -> int:
     return min(failed, 1)
 
 
-def _python(pattern: str) -> Iterator[tuple[str, Problems]]:
-    with Worker("quick") as worker:
-        for benchmark in benchmarks():
+def _python(pattern: str, suites: Sequence[str]) -> Iterator[tuple[str, Problems]]:
+    with Worker("quick", suites=suites) as worker:
+        for benchmark in benchmarks(suites):
             if re.search(pattern, benchmark.name):
                 yield benchmark.name, list(_problems(worker, benchmark))
 

@@ -18,7 +18,7 @@ def setup_cache() -> dict[str, list[float]]:
     """Runs all of them."""
     commit = os.environ.get("ASV_COMMIT")
     programs = (
-        builds.criterion_programs(commit)
+        builds.Builds().criterion_programs(commit)
         if commit
         else builds.criterion_programs_of(ROOT)
     )

@@ -6,10 +6,10 @@ source "$(dirname "$0")/common.sh"
 range=$1
 shift
 
-[[ -x $VENV/bin/asv ]] ||
-    fail 'asv is not installed: scripts/environment.sh bench (make bench-quick goes without it)'
 git rev-parse --git-dir >/dev/null 2>&1 ||
     fail "$ROOT is not a git checkout, and asv measures commits (make bench-quick needs none)"
+[[ -x $VENV/bin/asv ]] ||
+    fail 'asv is not installed: scripts/environment.sh bench (make bench-quick goes without it)'
 [[ -n $range ]] || fail 'which commits? make bench-history RANGE=HEAD~5..HEAD'
 count=$(git rev-list --count "$range" 2>/dev/null) ||
     fail "$range: git knows no such commits$(
