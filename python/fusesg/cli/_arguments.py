@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import fusesg
 from fusesg._config_profiles import PROFILES
+from fusesg.cli import _bench_arguments
 from fusesg.cli._errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    # the only name that argparse gives to what add_subparsers() returns
-    _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+    from fusesg.cli._bench_arguments import Commands
 
 _PROGRAM = """\
 examples:
@@ -29,6 +29,7 @@ examples:
   fusesg install-helper                     for mount(8) and /etc/fstab, as root
   fusesg doctor                             what this machine allows
   fusesg bench seeds                        what packing, splicing and moving bring
+  fusesg bench peers                        the same I/O on other libraries
 
 `fusesg COMMAND --help` has examples of each command.
 """
@@ -136,33 +137,6 @@ examples:
   fusesg doctor
 """
 
-_BENCH = """\
-examples:
-  fusesg bench seeds           a minute of measuring, a table
-  fusesg bench --help
-"""
-
-_BENCH_SEEDS = """\
-Shows each part of the scatter-gather core before and after:
-  packing-mount    32 scattered segments of 4 KiB, a request for each or one request,
-                   through the kernel, against one contiguous segment
-  packing-client   the same in process, without a mount
-  splice           large reads of a file, copied or spliced, and spliced with its pages
-                   offered to the kernel or not
-  pipe-lists       4K to 1M out of four pipes or sockets, against merging them into one
-                   pipe or copying them
-  completion       one read in process in 1 to 16 requests, in turn or all at once
-Every way is checked byte by byte and its requests are counted before it is measured, in
-rounds in which all ways take turns. Client and server run on one CPU, so that waking a
-sleeping CPU is not what is measured; --cpu chooses it.
-
-examples:
-  fusesg bench seeds
-  fusesg bench seeds --plot seeds.svg
-  fusesg bench seeds --json > seeds.json
-  fusesg bench seeds --quick --only packing-mount
-"""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
@@ -209,6 +183,10 @@ def _run(options: argparse.Namespace) -> int:
 
             return demo.run(quick=options.quick)
         case "bench":
+            if options.benchmark == "peers":
+                from fusesg.cli.bench import peers
+
+                return peers.run(options)
             from fusesg.cli import bench
 
             return bench.run(options)
@@ -232,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     def command(
-        name: str, summary: str, epilog: str, among: _Commands = commands
+        name: str, summary: str, epilog: str, among: Commands = commands
     ) -> argparse.ArgumentParser:
         return among.add_parser(
             name,
@@ -301,25 +279,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--quick", action="store_true", help="less of everything")
 
     command("doctor", "check what this machine allows", _DOCTOR)
-    bench = command("bench", "measure before and after", _BENCH)
-    kinds = bench.add_subparsers(
-        dest="benchmark", required=True, metavar="BENCHMARK", title="benchmarks"
-    )
-    seeds = command("seeds", "measure what the core does", _BENCH_SEEDS, among=kinds)
-    seeds.add_argument("--plot", metavar="FILE", help="write a chart; .png or .svg")
-    seeds.add_argument(
-        "--json", action="store_true", help="JSON on stdout rather than the table"
-    )
-    seeds.add_argument(
-        "--only",
-        metavar="GROUP",
-        action="append",
-        help="measure this group, see below; may be repeated",
-    )
-    seeds.add_argument(
-        "--cpu", metavar="N", help="the CPU for client and server; none: any"
-    )
-    seeds.add_argument("--quick", action="store_true", help="a trial, no measurement")
+    _bench_arguments.add(command)
     return parser
 
 

@@ -38,6 +38,11 @@ def temporary_directory(prefix: str) -> Iterator[str]:
         yield directory
 
 
+def temporary_parents() -> set[str]:
+    """Where `temporary_directory` may make one."""
+    return {path for path in (_MEMORY, tempfile.gettempdir()) if os.path.isdir(path)}
+
+
 @contextlib.contextmanager
 def temporary_directory_on_disk(prefix: str) -> Iterator[str | None]:
     """One on a disk; None if neither the usual place nor /var/tmp is on one.

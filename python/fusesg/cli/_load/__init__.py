@@ -1,38 +1,28 @@
-"""A process that does I/O on mounted files for this one, which serves them."""
+"""Processes that use mounted files for this one, which serves or watches the mounts."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import subprocess
-import sys
-from typing import TYPE_CHECKING, Any, Self
 
-from fusesg.cli._errors import CommandError
-from fusesg.cli._load import _program
+from fusesg.cli._load import _names_program, _program
+from fusesg.cli._load._process import NoAnswerError, Process
 from fusesg.cli._load._program import Job
 
-if TYPE_CHECKING:
-    from types import TracebackType
-
-__all__ = ["Job", "Load"]
+__all__ = ["Job", "Load", "NamesLoad", "NoAnswerError"]
 
 
-class Load:
-    """The process; it runs for the time of a `with` block.
+class Load(Process):
+    """A process that does I/O on mounted files; it runs for the time of a `with` block.
 
     It must not be a thread: what a client does would wait for the interpreter lock that
     the server needs to answer it. It runs on the CPUs on which its maker runs.
+
+    Args:
+        timeout: How many seconds to wait for an answer; None is for ever.
     """
 
-    def __init__(self) -> None:
-        # not a session of its own: Ctrl-Z and the end of a terminal are for both
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", _program.__file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def __init__(self, timeout: float | None = None) -> None:
+        super().__init__(_program.__file__, timeout)
 
     def seconds(self, job: Job, repetitions: int) -> float:
         """How long one repetition takes on average.
@@ -44,7 +34,8 @@ class Load:
         Raises:
             CommandError: It did not work.
         """
-        seconds: float = self._ask(job, repetitions=repetitions)["seconds"]
+        asked = {"job": dataclasses.asdict(job), "repetitions": repetitions}
+        seconds: float = self.ask(**asked)["seconds"]
         return seconds
 
     def digest(self, job: Job, offset: int, seed: int) -> str:
@@ -61,36 +52,50 @@ class Load:
         Raises:
             CommandError: It did not work.
         """
-        digest: str = self._ask(job, offset=offset, seed=seed)["digest"]
+        asked = {"job": dataclasses.asdict(job), "offset": offset, "seed": seed}
+        digest: str = self.ask(**asked)["digest"]
         return digest
 
-    def _ask(self, job: Job, **request: object) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        request["job"] = dataclasses.asdict(job)
-        try:
-            print(json.dumps(request), file=self._process.stdin, flush=True)
-            line = self._process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            status = self._process.wait()
-            raise CommandError(f"the process that measures ended with {status}")
-        answer: dict[str, Any] = json.loads(line)
-        if error := answer.get("error"):
-            raise CommandError(error)
-        return answer
 
-    def __enter__(self) -> Self:
-        return self
+class NamesLoad(Process):
+    """A process that makes, finds and removes names; see `Load`.
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            self._process.kill()  # it may wait for a mount that nobody serves
-        with self._process:  # closes the pipes, at which it ends, and waits
-            pass
+    Args:
+        timeout: How many seconds to wait for an answer; None is for ever.
+    """
+
+    def __init__(self, timeout: float | None = None) -> None:
+        super().__init__(_names_program.__file__, timeout)
+
+    def seconds(self, work: str, directory: str, count: int) -> float:
+        """How long it takes for one name on average.
+
+        Args:
+            work: What to do: a key of `_names_program.WORKS`.
+            directory: Where; all works but `create` find the names there, as
+                `make_names` made them.
+            count: How many names.
+
+        Raises:
+            CommandError: It did not work.
+        """
+        seconds: float = self.ask(work=work, directory=directory, count=count)[
+            "seconds"
+        ]
+        return seconds
+
+    def tree(self, directory: str) -> dict[str, str]:
+        """What is below a directory.
+
+        Args:
+            directory: Where.
+
+        Returns:
+            For each name what it is: its type and mode, and the SHA-256 of a file's
+            bytes or the target of a link.
+
+        Raises:
+            CommandError: It cannot be read.
+        """
+        tree: dict[str, str] = self.ask(tree=directory)["tree"]
+        return tree

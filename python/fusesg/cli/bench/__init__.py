@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import sys
 import time
 from typing import TYPE_CHECKING
 
-import fusesg
 from fusesg.cli import _workspace
 from fusesg.cli._errors import CommandError
 from fusesg.cli._load import Load
 from fusesg.cli.bench import (
     _completion,
+    _machine,
     _measure,
     _packing_client,
     _packing_mount,
@@ -46,7 +45,6 @@ _GROUPS = [
 """In the order in which they are shown."""
 
 _PREFIX = "fusesg-bench-"
-_BUSY_SHARE = 0.5  # of the CPUs
 
 
 def run(options: argparse.Namespace) -> int:
@@ -84,10 +82,12 @@ def run(options: argparse.Namespace) -> int:
         where = f": {error.filename}" if error.filename else ""
         raise CommandError(f"{error.strerror or error}{where}") from error
     verdicts = _verdicts.verdicts(rows, quick=options.quick)
-    notes = [placement, *_busy(load), *notes, *verdicts]
+    notes = [placement, *_machine.busy(load), *notes, *verdicts]
     if options.json:
         fields = [row.as_dict() for row in rows]
-        result = {"rows": fields, "notes": notes, "machine": _machine()}
+        date = time.strftime("%Y-%m-%d", time.gmtime())
+        machine = {**_machine.describe(), "date": date}
+        result = {"rows": fields, "notes": notes, "machine": machine}
         print(json.dumps(result, indent=2))
     else:
         _table.show(rows, groups)
@@ -126,22 +126,3 @@ def _rows(
         cases = [case for group in groups for case in group.cases(setting)]
         rows = _measure.measure(cases, quick=quick, progress=progress)
         return rows, setting.notes
-
-
-def _busy(load: float) -> list[str]:
-    """A remark if others use the machine: `load` is from before we did."""
-    if load < _BUSY_SHARE * (os.cpu_count() or 1):
-        return []
-    return [f"other programs used the machine (load {load:.1f}): times are disturbed"]
-
-
-def _machine() -> dict[str, object]:
-    """What the numbers depend on."""
-    return {
-        "fusesg": fusesg.__version__,
-        "kernel": platform.release(),
-        "architecture": platform.machine(),
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-    }

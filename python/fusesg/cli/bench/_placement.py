@@ -32,18 +32,26 @@ def on_cpu(choice: str | None) -> Iterator[str]:
         CommandError: There is no such CPU.
     """
     allowed = os.sched_getaffinity(0)
+    cpus, where = choose(choice)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield f"client and server on {where}"
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def choose(choice: str | None) -> tuple[set[int], str]:
+    """The CPUs that are meant, and what they are called; see `on_cpu`."""
+    allowed = os.sched_getaffinity(0)
     if choice == "none":
-        yield "client and server on whatever CPU the scheduler chooses"
-        return
+        return allowed, "whatever CPU the scheduler chooses"
     try:
         cpu = max(allowed) if choice is None else int(choice)
-        os.sched_setaffinity(0, {cpu})
-    except (ValueError, OverflowError, OSError) as error:
+    except ValueError:
+        cpu = -1
+    if cpu not in allowed:
         numbers = ", ".join(map(str, sorted(allowed)))
         raise CommandError(
             f"--cpu {choice}: expected none or a CPU of this machine: {numbers}"
-        ) from error
-    try:
-        yield f"client and server on CPU {cpu}"
-    finally:
-        os.sched_setaffinity(0, allowed)
+        )
+    return {cpu}, f"CPU {cpu}"

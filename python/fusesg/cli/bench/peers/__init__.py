@@ -1,0 +1,202 @@
+"""`fusesg bench peers`: the same I/O on fusesg and on others of its kind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from fusesg.cli import _workspace
+from fusesg.cli._errors import CommandError
+from fusesg.cli.bench import _machine, _placement, _plot
+from fusesg.cli.bench.peers import _chart, _files, _result, _table
+from fusesg.cli.bench.peers._measure import Measurement
+from fusesg.cli.bench.peers._result import (
+    MissingResult,
+    Result,
+    RowResult,
+    SystemResult,
+)
+from fusesg.cli.bench.peers._rows import ROWS, BytesRow, NamesRow
+from fusesg.cli.bench.peers._subject import Subject
+from fusesg.cli.bench.peers._systems import SYSTEMS, Installed, MissingError, Tools
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from typing import TextIO
+
+_ROUNDS, _ROUNDS_QUICK = 5, 1
+_SECONDS, _SECONDS_QUICK = 0.2, 0.002
+_NAMES, _NAMES_QUICK = 2000, 50
+_SIZE, _SIZE_QUICK = 64 << 20, 4 << 20
+_ANY = "whatever CPU the scheduler chooses"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measures, or reads what was measured, and shows it as asked for.
+
+    Args:
+        options: What the command line said.
+
+    Returns:
+        0; or 1 if a system did something wrong, which is told on stderr.
+
+    Raises:
+        CommandError: Nothing could be measured.
+    """
+    started = time.monotonic()
+    rows = _chosen_rows(options.rows)
+    names = _chosen_systems(options.systems)
+    if options.plot:
+        _plot.check(options.plot)
+    # with --json stdout is for a program
+    progress = sys.stderr if options.json else sys.stdout
+    if options.results:
+        result = _result.merged([_result.load(path) for path in options.results])
+        result = _only(result, rows, names)
+    else:
+        try:
+            result = _measured(options, rows, names, progress)
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            raise CommandError(f"{error.strerror or error}{where}") from error
+    if options.plot:
+        _chart.save(options.plot, result)
+    if options.json:
+        print(_result.as_json(result))
+    else:
+        print()
+        baseline = _table.baseline_of(result, options.baseline)
+        print(*_table.lines(result, baseline), sep="\n")
+        seconds = time.monotonic() - started
+        chart = f"; the chart is in {options.plot}" if options.plot else ""
+        print(f"\n{len(result.rows)} rows{chart} ({seconds:.0f} s).")
+    for problem in result.problems:
+        print(f"FAILED: {problem}", file=sys.stderr)
+    return 1 if result.problems else 0
+
+
+def _chosen_rows(texts: Sequence[str]) -> list[BytesRow | NamesRow]:
+    for text in texts:
+        if not any(text in row.name for row in ROWS):
+            known = "; ".join(row.name for row in ROWS)
+            raise CommandError(f"--rows {text}: no row has that in its name: {known}")
+    return [row for row in ROWS if not texts or any(text in row.name for text in texts)]
+
+
+def _chosen_systems(text: str | None) -> list[str]:
+    known = [system.name for system in SYSTEMS]
+    names = text.split(",") if text else known
+    for name in names:
+        if name not in known:
+            raise CommandError(f"--systems {name}: they are {', '.join(known)}")
+    return [name for name in known if name in names]
+
+
+def _only(
+    result: Result, rows: Sequence[BytesRow | NamesRow], names: Sequence[str]
+) -> Result:
+    """What was chosen of it, in our order."""
+    chosen = {row.name for row in rows}
+    result.rows = [row for row in result.rows if row.name in chosen]
+    result.systems = [
+        system for name in names for system in result.systems if system.name == name
+    ]
+    result.missing = [each for each in result.missing if each.name in names]
+    if not result.rows or not result.systems:
+        raise CommandError("nothing of what was chosen is in the results")
+    return result
+
+
+def _measured(
+    options: argparse.Namespace,
+    rows: Sequence[BytesRow | NamesRow],
+    names: Sequence[str],
+    progress: TextIO,
+) -> Result:
+    load = os.getloadavg()[0]
+    for line in _files.remove_left():
+        print(line, file=sys.stderr)
+    tools = Tools(options.python, options.libfuse)
+    systems, missing = _found(names, tools)
+    for each in missing:
+        print(f"{each.name} is missing: {each.reason}", file=progress)
+    quick = options.quick
+    seconds = options.seconds or (_SECONDS_QUICK if quick else _SECONDS)
+    rounds = options.rounds or (_ROUNDS_QUICK if quick else _ROUNDS)
+    started = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    cpus, where = _placement.choose(options.cpu)
+    results = [
+        RowResult(row.name, row.unit, row.size, _ANY if row.is_parallel else where)
+        for row in rows
+    ]
+    with (
+        _workspace.ended_by_sigterm(),
+        _workspace.temporary_directory(_files.prefix()) as directory,
+        contextlib.ExitStack() as stack,
+    ):
+        first = os.path.join(directory, "files")
+        _files.make(first, _SIZE_QUICK if quick else _SIZE)
+        subjects = []
+        for system in systems:
+            place = os.path.join(directory, system.name)
+            os.mkdir(place)
+            subject = Subject(system, place, options.timeout)
+            shutil.copytree(first, subject.source, symlinks=True)
+            subjects.append(stack.enter_context(subject))
+        measurement = Measurement(
+            subjects,
+            list(zip(rows, results, strict=True)),
+            seconds=seconds,
+            names=_NAMES_QUICK if quick else _NAMES,
+            cpus=cpus,
+            progress=progress,
+        )
+        measurement.run(rounds)
+        found = [
+            SystemResult(each.system.name, each.system.title, each.version)
+            for each in subjects
+        ]
+    return Result(
+        machine=_machine.describe(),
+        runs=[
+            {
+                "started": started,
+                "command": shlex.join(["fusesg", *sys.argv[1:]]),
+                "rounds": rounds,
+                "seconds": seconds,
+                "names": _NAMES_QUICK if quick else _NAMES,
+            }
+        ],
+        systems=found,
+        missing=missing,
+        rows=results,
+        notes=[
+            *(["--quick: the times mean nothing"] if quick else []),
+            *_machine.busy(load),
+        ],
+        problems=measurement.problems,
+    )
+
+
+def _found(
+    names: Sequence[str], tools: Tools
+) -> tuple[list[Installed], list[MissingResult]]:
+    systems, missing = [], []
+    for system in SYSTEMS:
+        if system.name in names:
+            try:
+                systems.append(system.find(tools))
+            except MissingError as error:
+                missing.append(MissingResult(system.name, error.reason, error.remedy))
+    if not systems:
+        raise CommandError(
+            "nothing to measure: "
+            + "; ".join(f"{each.reason} ({each.remedy})" for each in missing)
+        )
+    return systems, missing
