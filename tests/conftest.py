@@ -4,6 +4,7 @@ The plugin of `fusesg.testing` does the work, as it does it for users. On top of
 
 - `mountpoint`: an empty directory, unmounted at the end whatever happened.
 - `mounted(filesystem, **config)`: a context manager that mounts there.
+- `wait_until_unmounted(path)`: returns when nothing is mounted there any more.
 - `run_python(program)`, `start_python(program)`: a child process, and its result.
 - `expect_log(pattern)`: a warning or an error in the log is right; without it, it fails
   the test.
@@ -20,7 +21,9 @@ import contextlib
 import os
 import platform
 import re
+import select
 import shutil
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -103,6 +106,27 @@ def mounted(
         assert os.fspath(at) not in _mounts.below(at)
 
     return mounted
+
+
+@pytest.fixture
+def wait_until_unmounted(mountpoint: Path) -> Callable[..., None]:
+    """Waits until nothing is mounted at a path, or at `mountpoint`.
+
+    Its server may be dead: the table of mounts tells, of which the kernel announces
+    each change.
+    """
+
+    def wait_until_unmounted(path: Path = mountpoint, timeout: float = 20.0) -> None:
+        deadline = time.monotonic() + timeout
+        with open("/proc/self/mounts", encoding="utf-8") as mounts:
+            changed = select.poll()
+            changed.register(mounts, select.POLLERR)
+            while _mounts.below(path):
+                left = deadline - time.monotonic()
+                assert left > 0, f"still mounted: {_mounts.below(path)}"
+                changed.poll(left * 1000)
+
+    return wait_until_unmounted
 
 
 @pytest.fixture

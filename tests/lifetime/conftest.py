@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
-import time
 from pathlib import Path
 
 import pytest
@@ -42,24 +40,11 @@ def run_child(start_child):
 
 
 @pytest.fixture
-def gone(mountpoint):
+def gone(mountpoint, wait_until_unmounted):
     """Waits until nothing is mounted; the directory is then the plain one again."""
 
-    def gone(path=mountpoint, timeout=10.0):
-        deadline = time.monotonic() + timeout
-        # the kernel announces each change of the mounts
-        with open("/proc/self/mounts", encoding="utf-8") as mounts:
-            changed = select.poll()
-            changed.register(mounts, select.POLLERR)
-            while _is_mounted(path):
-                left = deadline - time.monotonic()
-                assert left > 0, f"{path} is still mounted"
-                changed.poll(left * 1000)
+    def gone(path=mountpoint):
+        wait_until_unmounted(path)
         assert os.listdir(path) == []
 
     return gone
-
-
-def _is_mounted(path):
-    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
-    return any(line.split()[1] == str(path) for line in mounts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import select
@@ -285,3 +286,92 @@ def test_it_is_cancelled_while_it_is_tried(mounted, mountpoint, program):
         other.ask("lock('write', wait=True)")
         assert other.answer() == "locked"
         other.end()
+
+
+# Classes whose setlk is a coroutine
+
+
+class Async(Shared):
+    """Asks for its locks, as one that keeps them in a database would."""
+
+    async def getlk(self, inode, handle, lock, ctx):
+        await asyncio.sleep(0)
+        return super().getlk(inode, handle, lock, ctx)
+
+    async def setlk(self, inode, handle, lock, wait, ctx):
+        await asyncio.sleep(0)
+        super().setlk(inode, handle, lock, wait, ctx)
+
+
+class TestAsync:
+    @pytest.fixture
+    def shared(self):
+        return Async()
+
+    def test_who_waits_gets_the_lock(self, mount, program, file, wait_for_waiters):
+        holder, waiter = program(file), program(file)
+        assert holder.do("lock('write')") == "locked"
+        assert waiter.do("lock('write')") == "refused"
+        assert str(holder.pid) in waiter.do("who()")
+        waiter.ask("lock('write', wait=True)")
+        wait_for_waiters(mount, 1)
+        assert waiter.waits()
+        assert holder.do("unlock()") == "unlocked"
+        assert waiter.answer() == "locked"
+        assert holder.do("lock('write')") == "refused"
+        assert mount.statistics()["locks"]["waiting"] == 0
+
+    def test_many_wait_and_the_loop_serves_meanwhile(
+        self, mount, program, file, shared, wait_for_waiters
+    ):
+        holder, waiters = program(file), [program(file) for _ in range(4)]
+        holder.do("lock('write')")
+        for waiter in waiters:
+            waiter.ask("lock('read', wait=True)")
+        wait_for_waiters(mount, 4)
+        assert not any(wait for _, wait in shared.calls), "the core waits"
+        assert file.read_bytes() == b"x" * 100
+        holder.do("unlock()")
+        assert [waiter.answer() for waiter in waiters] == ["locked"] * 4
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+    def test_it_can_be_killed(self, mount, program, file, wait_for_waiters, number):
+        holder, waiter, third = program(file), program(file), program(file)
+        holder.do("lock('write')")
+        waiter.ask("lock('write', wait=True)")
+        wait_for_waiters(mount, 1)
+        waiter.child.send_signal(number)
+        assert waiter.child.wait(SECONDS) == -number
+        wait_for_waiters(mount, 0)
+        holder.do("unlock()")
+        assert third.do("lock('write')") == "locked", "nothing was left to the dead"
+
+    def test_it_is_killed_while_the_coroutine_runs(self, mounted, mountpoint, program):
+        """The task is cancelled, and has set no lock."""
+        entered, cancelled = threading.Event(), threading.Event()
+
+        class Slow(Async):
+            slow = True
+
+            async def setlk(self, inode, handle, lock, wait, ctx):
+                if self.slow and lock.type == fcntl.F_WRLCK:
+                    self.slow = False
+                    entered.set()
+                    try:
+                        await asyncio.Event().wait()
+                    finally:
+                        cancelled.set()
+                await super().setlk(inode, handle, lock, wait, ctx)
+
+        with mounted(Slow()) as mount:
+            path = mountpoint / "file"
+            path.touch()
+            victim, other = program(path), program(path)
+            victim.ask("lock('write', wait=True)")
+            assert entered.wait(SECONDS)
+            victim.child.kill()
+            assert victim.child.wait(SECONDS) == -signal.SIGKILL
+            assert cancelled.wait(SECONDS)
+            assert other.do("lock('write')") == "locked"
+            assert mount.statistics()["interrupted"] == 1
+            other.end()

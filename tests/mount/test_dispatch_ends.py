@@ -3,10 +3,7 @@
 Each in a child process that has a file of its own mount open.
 """
 
-import os
 import signal
-import time
-from pathlib import Path
 
 import pytest
 
@@ -53,17 +50,11 @@ ENDS = {
 }
 
 
-def wait_until_unmounted(path):
-    """The watcher of a killed process needs a moment: the mount table tells when."""
-    deadline = time.monotonic() + 10
-    while str(path) in Path("/proc/self/mountinfo").read_text():
-        assert time.monotonic() < deadline, "the mount was left behind"
-        os.sched_yield()
-
-
 @pytest.mark.parametrize("kind", ["Files", "Flushing"])
 @pytest.mark.parametrize("end", ENDS)
-def test_the_end_of_the_process(start_python, mountpoint, end, kind):
+def test_the_end_of_the_process(
+    start_python, mountpoint, end, kind, wait_until_unmounted
+):
     statement, code = ENDS[end]
     child = start_python(
         PROGRAM
@@ -80,11 +71,13 @@ print("ready", flush=True)
     if end.startswith("SIG"):
         child.send_signal(getattr(signal, end))
     assert child.finish(timeout=20).returncode == code
-    wait_until_unmounted(mountpoint)
+    wait_until_unmounted()
 
 
 @pytest.mark.parametrize("end", ["return", "SIGINT", "SIGKILL"])
-def test_the_end_of_the_process_with_a_stuck_callback(start_python, mountpoint, end):
+def test_the_end_of_the_process_with_a_stuck_callback(
+    start_python, mountpoint, end, wait_until_unmounted
+):
     statement, code = ENDS[end]
     child = start_python(
         PROGRAM
@@ -104,7 +97,7 @@ sys.stdin.readline()
     if end.startswith("SIG"):
         child.send_signal(getattr(signal, end))
     assert child.finish(timeout=30).returncode == code
-    wait_until_unmounted(mountpoint)
+    wait_until_unmounted()
 
 
 def test_a_forked_child_harms_nothing(run_python, mountpoint):
@@ -135,7 +128,7 @@ print("fine")
     assert result.stdout == "fine\n", result.stderr
 
 
-def test_a_mapped_file_of_ones_own_mount(run_python, mountpoint):
+def test_a_mapped_file_of_ones_own_mount(run_python, mountpoint, wait_until_unmounted):
     """The page fault holds the GIL: the watchdog ends it by SIGBUS; nothing hangs."""
     result = run_python(
         PROGRAM
@@ -149,7 +142,7 @@ mapped[0]
         timeout=20,
     )
     assert result.returncode == -signal.SIGBUS
-    wait_until_unmounted(mountpoint)
+    wait_until_unmounted()
 
 
 def test_calls_that_keep_the_gil_into_ones_own_mount(run_python, mountpoint):

@@ -8,13 +8,11 @@ import os
 import re
 import signal
 import sqlite3
-from pathlib import Path
 
 import pytest
 
 from fusesg.examples import sqlite
 from fusesg.examples.sqlite import SqliteFilesystem
-from fusesg.testing import wait_until
 
 
 @pytest.fixture
@@ -90,7 +88,9 @@ fusesg.serve(
 """
 
 
-def test_after_a_kill_it_is_whole(start_python, mounted, mountpoint, database):
+def test_after_a_kill_it_is_whole(
+    start_python, mounted, mountpoint, database, wait_until_unmounted
+):
     server = start_python(SERVE, database, mountpoint)
     assert server.read_line() == "ready"
     with open(mountpoint / "kept", "wb") as file:
@@ -106,8 +106,7 @@ def test_after_a_kill_it_is_whole(start_python, mounted, mountpoint, database):
         os.fstat(removed.fileno())
     with contextlib.suppress(OSError):
         removed.close()
-    # the watcher needs a moment to take the dead mount away
-    wait_until(lambda: str(mountpoint) not in Path("/proc/self/mounts").read_text())
+    wait_until_unmounted()
     with mounted(SqliteFilesystem(database)):
         assert os.listdir(mountpoint) == ["kept"]
         assert (mountpoint / "kept").read_bytes() == b"kept"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -18,20 +16,6 @@ import fusesg
 from fusesg.examples.hello import Hello
 mountpoint = sys.argv[1]
 """
-
-
-def is_mounted(path):
-    mounts = Path("/proc/self/mounts").read_text().splitlines()
-    return any(line.split()[1] == str(path) for line in mounts)
-
-
-def wait_until_unmounted(path, timeout=10):
-    """The kernel announces each change of the mounts."""
-    with open("/proc/self/mounts") as mounts:
-        changed = select.poll()
-        changed.register(mounts, select.POLLERR)
-        while is_mounted(path):
-            assert changed.poll(timeout * 1000), f"{path} is still mounted"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -51,7 +35,7 @@ signal.raise_signal(signal.SIGTERM)
     result = child.finish()
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == f"handled {signal.SIGTERM.value}\n"
-    assert not is_mounted(mountpoint)
+    assert not mountpoint.is_mount()
 
 
 def test_an_unmount_ends_serve(start_python, mountpoint):
@@ -65,7 +49,9 @@ def test_an_unmount_ends_serve(start_python, mountpoint):
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_a_second_signal_ends_a_busy_mount(start_python, mountpoint):
+def test_a_second_signal_ends_a_busy_mount(
+    start_python, mountpoint, wait_until_unmounted
+):
     program = """
 stuck = threading.Event()
 class Stuck(Hello):
@@ -89,7 +75,7 @@ except OSError as error:
     reader = start_python(reader_program, mountpoint / "hello")
     assert child.read_line() == "reading"
     child.send_signal(signal.SIGTERM)
-    wait_until_unmounted(mountpoint)
+    wait_until_unmounted()
     child.send_signal(signal.SIGTERM)
     assert reader.finish().stdout.strip().isdigit()
     assert "its server still runs" in child.read_line()
@@ -106,7 +92,7 @@ print("ended")
 """
     result = start_python(HELLO + program, mountpoint).finish()
     assert (result.returncode, result.stdout) == (0, "ended\n")
-    assert not is_mounted(mountpoint)
+    assert not mountpoint.is_mount()
 
 
 def test_serve_outside_of_the_main_thread(start_python, mountpoint):
@@ -144,7 +130,7 @@ ENDINGS = {
 @pytest.mark.parametrize("with_open_file", [False, True])
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_no_end_of_the_process_leaves_a_mount(
-    start_python, mountpoint, ending, with_open_file
+    start_python, mountpoint, ending, with_open_file, wait_until_unmounted
 ):
     code, status = ENDINGS[ending]
     program = f"""
@@ -155,7 +141,7 @@ os.listdir(mountpoint)
 """
     child = start_python(HELLO + program, mountpoint)
     assert child.finish().returncode == status
-    wait_until_unmounted(mountpoint)
+    wait_until_unmounted()
     assert os.listdir(mountpoint) == []
 
 
@@ -174,7 +160,7 @@ print(open(mountpoint + "/hello").read(), end="")
     result = start_python(HELLO + program, mountpoint).finish()
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "Hello from Python\n"
-    assert not is_mounted(mountpoint)
+    assert not mountpoint.is_mount()
 
 
 def test_the_end_is_quick(start_python, mountpoint):

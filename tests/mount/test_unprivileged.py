@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import select
 import shutil
 import signal
 import stat
@@ -147,17 +146,6 @@ def mount_line(user):
     )
 
 
-def wait_until_unmounted(user, timeout=20):
-    with open("/proc/self/mounts") as mounts:
-        changed = select.poll()
-        changed.register(mounts, select.POLLERR)
-        for _ in range(timeout):
-            if mount_line(user) is None:
-                return
-            changed.poll(1000)
-    pytest.fail(f"still there: {mount_line(user)}")
-
-
 def test_command_line(user):
     result = user.fusesg("mount", "-o", "noexec", user.source, user.mountpoint)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
@@ -229,7 +217,7 @@ fusesg.serve(Hello(), sys.argv[1], on_ready=lambda mount: print("ready", flush=T
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
-def test_a_killed_server_leaves_no_mount(user, number):
+def test_a_killed_server_leaves_no_mount(user, number, wait_until_unmounted):
     program = user.python("""
 mount = fusesg.mount(Hello(), sys.argv[1])
 print("ready", flush=True)
@@ -239,7 +227,7 @@ mount.wait()
     program.send_signal(number)
     program.communicate(timeout=30)
     assert program.returncode == -number
-    wait_until_unmounted(user)
+    wait_until_unmounted(user.mountpoint)
 
 
 def test_settings_that_only_root_can_have(user):
