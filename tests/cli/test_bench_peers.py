@@ -56,7 +56,7 @@ def trial(tmp_path_factory, fuse_available):
     """All rows, briefly, on ours and what is installed: the JSON, stderr, a chart."""
     del fuse_available  # skips where nothing can be mounted
     chart = tmp_path_factory.mktemp("chart") / "peers.svg"
-    systems = ",".join(["native", "class", *others()])
+    systems = ",".join(["fusesg-native", "fusesg-class", *others()])
     result = peers("--quick", "--json", "--plot", chart, "--systems", systems)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout), result.stderr, chart
@@ -67,7 +67,7 @@ class TestTrial:
         result = trial[0]
         assert [row["name"] for row in result["rows"]] == ROW_NAMES
         names = [system["name"] for system in result["systems"]]
-        assert names[:2] == ["native", "class"]
+        assert names[:2] == ["fusesg-native", "fusesg-class"]
         assert not {*others()} - {*names} - {each["name"] for each in result["missing"]}
         for row in result["rows"]:
             assert row["failures"] == {}
@@ -100,7 +100,7 @@ class TestTrial:
         text = "\n".join(root.itertext())
         for row in ROWS:
             assert row.name in text
-        assert "native" in text
+        assert "fusesg-native" in text
 
     @pytest.mark.usefixtures("fuse_no_leaks")
     def test_table_and_png(self, trial, tmp_path):
@@ -109,9 +109,9 @@ class TestTrial:
         shown = peers("--from", file, "--rows", "stat", "--plot", chart)
         assert (shown.returncode, shown.stderr) == (0, "")
         head, *lines = shown.stdout.strip().splitlines()
-        assert re.match(r"\| +\| +\| native \| +class \|", head)
+        assert re.match(r"\| +\| +\| fusesg-native \| fusesg-class \|", head)
         assert lines[1].startswith("| stat          | k/s ")
-        assert "How many times native:" in lines
+        assert "How many times fusesg-native:" in lines
         assert "read 4K" not in shown.stdout
         assert chart.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
@@ -132,7 +132,7 @@ ROWS_OF_BAD = ("--rows", "read 4K, depth 1", "--rows", "rename", "--rows", "unli
 
 @pytest.fixture
 def bad(tmp_path, fuse_available):
-    """Runs native and "pyfuse3", which is a program that does something wrong."""
+    """Runs ours and "pyfuse3", which is a program that does something wrong."""
     del fuse_available
 
     def run(method="    pass", *arguments, end="", program=None):
@@ -150,7 +150,7 @@ def bad(tmp_path, fuse_available):
         # a source tree may be on our path only
         path = os.path.dirname(os.path.dirname(fusesg.__file__))
         result = peers(
-            *("--quick", "--json", "--systems", "native,pyfuse3", *ROWS_OF_BAD),
+            *("--quick", "--json", "--systems", "fusesg-native,pyfuse3", *ROWS_OF_BAD),
             *("--python", python, *arguments),
             env={**os.environ, "PYTHONPATH": path, "TMPDIR": os.fspath(tmp_path)},
         )
@@ -160,9 +160,9 @@ def bad(tmp_path, fuse_available):
 
 
 def failures(found):
-    """By row: what became of "pyfuse3"; and of native nothing."""
-    assert all(len(row["samples"]["native"]) == 1 for row in found["rows"])
-    assert not any("native" in row["failures"] for row in found["rows"])
+    """By row: what became of "pyfuse3"; and of ours nothing."""
+    assert all(len(row["samples"]["fusesg-native"]) == 1 for row in found["rows"])
+    assert not any("fusesg-native" in row["failures"] for row in found["rows"])
     return [row["failures"].get("pyfuse3") for row in found["rows"]]
 
 
@@ -241,7 +241,7 @@ class TestBadPeer:
         )
         assert result.returncode == 1
         assert failures(found) == ["hung"] * 3
-        assert "pyfuse3: hung: no answer within 1 seconds (rename)" in result.stderr
+        assert "pyfuse3: hung: no answer within 1.0 seconds (rename)" in result.stderr
 
     def test_end_that_never_comes(self, bad):
         end = "threading.Event().wait()"
@@ -291,7 +291,7 @@ class TestMissing:
 
     @pytest.mark.usefixtures("fuse_no_leaks", "fuse_available")
     def test_the_rest_goes_on(self):
-        systems = ("--systems", "native,libfuse", *NO_LIBFUSE)
+        systems = ("--systems", "fusesg-native,libfuse", *NO_LIBFUSE)
         result = peers("--quick", "--rows", "stat", *systems)
         assert (result.returncode, result.stderr) == (0, "")
         first, *lines = result.stdout.splitlines()
@@ -312,8 +312,8 @@ class TestRefused:
         ("arguments", "message"),
         [
             (
-                ["--systems", "native,llfuse"],
-                "--systems llfuse: they are native, class",
+                ["--systems", "fusesg-native,llfuse"],
+                "--systems llfuse: they are fusesg-native, fusesg-class",
             ),
             (["--rows", "sideways"], "no row has that in its name: read 4K, depth 1;"),
             (["--plot", "peers.pdf"], "the name must end in .png or .svg"),
@@ -344,7 +344,13 @@ class TestEnds:
 
         def start():
             bench = subprocess.Popen(
-                [sys.executable, "-u", *COMMAND[1:], "--systems", "native,class"],
+                [
+                    sys.executable,
+                    "-u",
+                    *COMMAND[1:],
+                    "--systems",
+                    "fusesg-native,fusesg-class",
+                ],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -381,8 +387,8 @@ class TestEnds:
         for server in servers:
             assert select.select([server], [], [], 30)[0]
             os.close(server)
-        assert (directory / "native" / "source" / "data").exists()
-        result = peers("--quick", "--systems", "native", "--rows", "stat")
+        assert (directory / "fusesg-native" / "source" / "data").exists()
+        result = peers("--quick", "--systems", "fusesg-native", "--rows", "stat")
         assert result.returncode == 0
         assert f"a killed run has left {directory}: removed" in result.stderr
         assert not mounts_below(directory)

@@ -41,13 +41,13 @@ examples:
 
 _BENCH_PEERS = """\
 Does the same I/O on fusesg and on others of its kind, as far as they are installed:
-  native        fusesg.Passthrough, without Python
-  class         a class of fusesg: every operation, and all bytes, through Python
-  libfuse       libfuse's passthrough_hp, in C++; found on PATH, or by --libfuse
-  libfuse-copy  the same, copying rather than splicing
+  fusesg-native  fusesg.Passthrough, without Python
+  fusesg-class   a class of fusesg: every operation, and all bytes, through Python
+  libfuse        libfuse's passthrough_hp, in C++; found on PATH, or by --libfuse
+  libfuse-copy   the same, copying rather than splicing
   pyfuse3, mfusepy, fusepy
-                each with a program of its own that does what ours does; found in this
-                Python, or in one that is named by --python
+                 each with a program of its own that does what ours does; found in
+                 this Python, or in one that is named by --python
 What is missing is told, with the commands that install it:
   pip install 'fusesg[peers]'
 
@@ -71,8 +71,8 @@ put together later; the samples of what is in several are joined:
 examples:
   fusesg bench peers
   fusesg bench peers --plot peers.svg --json > peers.json
-  fusesg bench peers --systems native,pyfuse3 --python ~/venv/bin/python
-  fusesg bench peers --systems native,libfuse --libfuse build/example/passthrough_hp
+  fusesg bench peers --systems fusesg-class,pyfuse3 --python ~/venv/bin/python
+  fusesg bench peers --systems libfuse --libfuse build/example/passthrough_hp
   fusesg bench peers --quick
 """
 

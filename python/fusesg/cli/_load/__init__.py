@@ -99,3 +99,14 @@ class NamesLoad(Process):
         """
         tree: dict[str, str] = self.ask(tree=directory)["tree"]
         return tree
+
+    def remove(self, directory: str) -> None:
+        """Removes a directory and all that is in it.
+
+        Args:
+            directory: Which.
+
+        Raises:
+            CommandError: It cannot be removed.
+        """
+        self.ask(remove=directory)

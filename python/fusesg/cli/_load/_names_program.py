@@ -5,6 +5,7 @@ request in JSON, answered by a line of JSON:
 
 - `{"work": W, "directory": D, "count": N}`: `{"seconds": S}` for each of the names
 - `{"tree": D}`: `{"tree": {NAME: WHAT}}`, all that is below the directory
+- `{"remove": D}`: `{}`, when the directory and all that is in it are gone
 
 An error is answered by `{"error": TEXT}`. The end of the input ends the program.
 """
@@ -15,11 +16,12 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import signal
 import stat
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -196,6 +198,15 @@ def _what(path: str) -> str:
     return f"{kind} {digest.hexdigest()}"
 
 
+def _answer(request: dict[str, Any]) -> dict[str, object]:
+    if "tree" in request:
+        return {"tree": tree(request["tree"])}
+    if "remove" in request:
+        shutil.rmtree(request["remove"])
+        return {}
+    return {"seconds": seconds(**request)}
+
+
 def main() -> None:
     """Serves requests until there are no more."""
     # Ctrl-C goes to the whole group; this process ends when the one that asks does
@@ -203,11 +214,7 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            answer: dict[str, object] = (
-                {"tree": tree(request["tree"])}
-                if "tree" in request
-                else {"seconds": seconds(**request)}
-            )
+            answer = _answer(request)
         except (OSError, ValueError) as error:
             answer = {"error": str(error)}
         print(json.dumps(answer), flush=True)

@@ -67,7 +67,7 @@ class Process:
         assert stdout is not None
         # there is never more than one line, so that none is in a buffer already
         if not select.select([stdout], [], [], self._timeout)[0]:
-            raise NoAnswerError(f"no answer within {self._timeout:g} seconds")
+            raise NoAnswerError(f"no answer within {self._timeout:.1f} seconds")
         line = stdout.readline()
         if not line:
             raise self._ended()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _ROUNDS, _ROUNDS_QUICK = 5, 1
 _SECONDS, _SECONDS_QUICK = 0.2, 0.002
-_NAMES, _NAMES_QUICK = 2000, 50
+_NAMES, _NAMES_QUICK = 1000, 50
 _SIZE, _SIZE_QUICK = 64 << 20, 4 << 20
 _ANY = "whatever CPU the scheduler chooses"
 
@@ -146,7 +146,8 @@ def _measured(
         for system in systems:
             place = os.path.join(directory, system.name)
             os.mkdir(place)
-            subject = Subject(system, place, options.timeout)
+            # an answer comes with the end of a sample
+            subject = Subject(system, place, options.timeout + 4 * seconds)
             shutil.copytree(first, subject.source, symlinks=True)
             subjects.append(stack.enter_context(subject))
         measurement = Measurement(
@@ -158,6 +159,11 @@ def _measured(
             progress=progress,
         )
         measurement.run(rounds)
+        if not any(result.samples for result in results):
+            raise CommandError(
+                "nothing was measured; does `fusesg doctor` know why?\n"
+                + "\n".join(measurement.problems)
+            )
         found = [
             SystemResult(each.system.name, each.system.title, each.version)
             for each in subjects

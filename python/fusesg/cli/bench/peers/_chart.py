@@ -26,7 +26,7 @@ _STYLES = (
 )
 _COLUMNS = 3
 _WIDTH = 8.5  # inches
-_BAR_INCHES, _FRAME_INCHES = 0.155, 0.42
+_BAR_INCHES, _FRAME_INCHES, _TITLE_INCHES = 0.155, 0.42, 0.25
 _DPI = 150
 
 
@@ -43,7 +43,7 @@ def save(path: str, result: Result) -> None:
     names = [system.name for system in result.systems]
     columns = min(_COLUMNS, len(result.rows))
     lines = -(-len(result.rows) // columns)
-    height = lines * (_FRAME_INCHES + _BAR_INCHES * len(names))
+    height = _TITLE_INCHES + lines * (_FRAME_INCHES + _BAR_INCHES * len(names))
     # letters stay letters in an SVG, and the same numbers make the same file
     with mpl.rc_context(
         {
@@ -54,12 +54,22 @@ def save(path: str, result: Result) -> None:
         }
     ):
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-        panels = figure.subplots(lines, columns, squeeze=False).flat
+        figure.suptitle(_title(result), x=0.01, ha="left", fontsize="medium")
+        panels = list(figure.subplots(lines, columns, squeeze=False).flat)
         for index, (panel, row) in enumerate(zip(panels, result.rows, strict=False)):
             _draw(panel, row, names, is_first=index % columns == 0)
-        for panel in list(panels)[len(result.rows) :]:
+        for panel in panels[len(result.rows) :]:
             panel.set_visible(False)
         figure.savefig(path, dpi=_DPI, metadata=_metadata(path))
+
+
+def _title(result: Result) -> str:
+    machine = result.machine
+    days = dict.fromkeys(str(run["started"]).split()[0] for run in result.runs)
+    return (
+        f"Higher is better. fusesg {machine['fusesg']}, Linux {machine['kernel']}, "
+        f"{machine['cpus']} CPUs ({machine['cpu']}), {', '.join(days)}"
+    )
 
 
 def _metadata(path: str) -> dict[str, str | None]:

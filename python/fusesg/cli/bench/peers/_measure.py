@@ -63,11 +63,11 @@ class Measurement:
         Args:
             rounds: How often each row is measured on each system.
         """
-        with self._counted("Checking the bytes", 1) as progress:
+        with self._counted("Checking the bytes", 1, "rows") as progress:
             for subject in list(self._subjects):
                 self._check(subject)
                 progress.advance(len(self._rows))
-        with self._counted("Measuring", rounds + 1) as progress:
+        with self._counted("Measuring", rounds + 1, "samples") as progress:
             self._round(0, progress)  # warms up, and finds out what fills a sample
             for number in range(1, rounds + 1):
                 self._round(number, progress)
@@ -77,9 +77,9 @@ class Measurement:
             except Failure as failure:
                 self._fail(subject, None, failure)
 
-    def _counted(self, what: str, times: int) -> Progress:
+    def _counted(self, what: str, times: int, unit: str) -> Progress:
         total = times * self._width * len(self._rows)
-        return Progress(what, total, "samples", self._progress)
+        return Progress(what, total, unit, self._progress)
 
     def _check(self, subject: Subject) -> None:
         """Compares everything with the files behind; what is wrong is not measured."""

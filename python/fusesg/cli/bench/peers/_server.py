@@ -82,7 +82,9 @@ class Server:
                 if self.has_ended:
                     raise CommandError(f"ended before it was mounted{self.last_words}")
                 if left <= 0:
-                    raise CommandError(f"not mounted within {self._timeout:g} seconds")
+                    raise CommandError(
+                        f"not mounted within {self._timeout:.1f} seconds"
+                    )
                 changes.poll(left * 1000)
 
     @property
@@ -113,8 +115,11 @@ class Server:
     def last_words(self) -> str:
         """The end of what it has printed, for a message."""
         with open(self._log, encoding="utf-8", errors="replace") as log:
-            lines = log.read().strip().splitlines()[-_LOG_LINES:]
-        return ": " + " / ".join(line.strip() for line in lines) if lines else ""
+            lines = log.read().splitlines()
+        # of a traceback what it comes to
+        told = [line for line in lines if line.strip() and not line[0].isspace()]
+        told = [line for line in told if not line.startswith("Traceback ")]
+        return ": " + " / ".join(told[-_LOG_LINES:]) if told else ""
 
     def libfuse(self) -> str:
         """The version of libfuse that it has loaded; empty if it has none."""

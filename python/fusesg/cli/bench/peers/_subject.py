@@ -186,7 +186,11 @@ class Subject:
 
     @contextlib.contextmanager
     def _names_for(self, work: str, count: int) -> Iterator[str]:
-        """A directory that the kernel has not seen, with what a work will find."""
+        """A directory that the kernel has not seen, with what a work will find.
+
+        It goes through the mount: a server may keep something, even a descriptor, for
+        each name that the kernel has not forgotten.
+        """
         self._works += 1
         name = f"{work}-{self._works}"
         directory = os.path.join(self.source, name)
@@ -194,8 +198,17 @@ class Subject:
         make_names(work, directory, count)
         try:
             yield name
+            self._remove(os.path.join(self._mountpoint, name))
         finally:
-            shutil.rmtree(directory)
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def _remove(self, directory: str) -> None:
+        try:
+            self._attempt(lambda: self._names.remove(directory))
+        except Failure as failure:
+            if failure.is_final:
+                raise
+            # removing is not what is measured here
 
     def _attempt(self, action: Callable[[], T]) -> T:
         try:

@@ -187,28 +187,28 @@ class LibfusePeer:
 
 
 SYSTEMS: Sequence[Ours | PythonPeer | LibfusePeer] = (
-    Ours("native", "fusesg, native Passthrough", "_fusesg_native.py"),
-    Ours("class", "fusesg, a class in Python", "_fusesg_class.py"),
+    Ours("fusesg-native", "Passthrough, without Python", "_fusesg_native.py"),
+    Ours("fusesg-class", "every operation in Python", "_fusesg_class.py"),
     LibfusePeer(
         "libfuse",
-        "libfuse's passthrough_hp, C++, splicing as by default",
+        "passthrough_hp, in C++; it splices",
         ("--nopassthrough",),
     ),
     LibfusePeer(
         "libfuse-copy",
-        "the same, copying (--nosplice)",
+        "passthrough_hp --nosplice",
         ("--nopassthrough", "--nosplice"),
     ),
     PythonPeer(
         "pyfuse3",
-        "pyfuse3, async in trio",
+        "async methods in trio, by inodes",
         "_pyfuse3_loopback.py",
         "pyfuse3",
         "gcc pkg-config libfuse3-dev python3-dev",
     ),
     PythonPeer(
         "mfusepy",
-        "mfusepy, libfuse 3",
+        "ctypes and threads, by paths",
         "_mfusepy_loopback.py",
         "mfusepy",
         "fuse3",
@@ -216,7 +216,11 @@ SYSTEMS: Sequence[Ours | PythonPeer | LibfusePeer] = (
         {"FUSE_LIBRARY_NAME": "fuse3"},
     ),
     PythonPeer(
-        "fusepy", "fusepy, libfuse 2", "_fusepy_loopback.py", "fuse", "libfuse2"
+        "fusepy",
+        "ctypes and threads, by paths",
+        "_fusepy_loopback.py",
+        "fuse",
+        "libfuse2",
     ),
 )
 """In the order in which they are shown."""
