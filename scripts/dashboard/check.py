@@ -141,7 +141,8 @@ class Visit:
     def kinds(self) -> dict[str, str]:
         """Where there is a graph of each kind."""
         found: dict[str, str] = {}
-        for name, parameters, values in self.benchmarks():
+        most_first = sorted(self.benchmarks(), key=lambda each: -len(each[1]))
+        for name, parameters, values in most_first:
             if not parameters:
                 found.setdefault("commits alone", name)
             else:

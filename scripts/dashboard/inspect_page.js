@@ -20,6 +20,10 @@ window.inspectPage = (function () {
         });
     }
 
+    function hasNoValue(series) {
+        return series.data.every(function (point) { return !point || point[1] === null; });
+    }
+
     /* Places and sizes of what a series shows. */
     function shown(series) {
         var points = series.datapoints.points, size = series.datapoints.pointsize, all = [];
@@ -59,6 +63,7 @@ window.inspectPage = (function () {
                 }
             });
         });
+        if (all.every(hasNoValue)) { return problems; } // the commit has not what is measured
         if (points === 0) { problems.push("there is no point"); }
         if (overlapping(all)) { problems.push("bars lie over each other"); }
         var colours = all.map(function (series) { return series.color; });

@@ -72,7 +72,8 @@ def gather(
                 unknown.add(str(commit)[:8])
                 continue
             commits.add(commit)
-            names |= set(content.get("results", ()))
+            results = content.get("results", {})
+            names.update(name for name in results if _has_value(results[name]))
             target = into / path.parent.name / path.name
             target.parent.mkdir(exist_ok=True)
             shutil.copy(path, target)
@@ -87,6 +88,12 @@ def gather(
             + ", ".join(sorted(unknown))
         )
     return commits
+
+
+def _has_value(result: list[Any]) -> bool:
+    """Whether a benchmark measured anything; what a commit cannot do is NaN."""
+    values = result[0] if result else None
+    return any(value is not None and value == value for value in values or ())  # noqa: PLR0124
 
 
 def keep(own: Path, history: Path, known: set[str]) -> int:

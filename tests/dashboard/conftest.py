@@ -32,6 +32,26 @@ class Reads:
     track_read.unit = "seconds per GiB"
 
 
+class Partly:
+    params = [["here", "absent"]]
+    param_names = ["where"]
+
+    def setup(self, where):
+        if where == "absent":
+            raise NotImplementedError
+
+    def track_partly(self, where):
+        return 1
+
+
+class Never:
+    def setup(self):
+        raise NotImplementedError
+
+    def track_never(self):
+        return 1
+
+
 def track_memory():
     return 1200.0
 

@@ -166,6 +166,8 @@ def test_benchmarks_without_results_have_no_graph(project):
     shown = project.published()["benchmarks"]
     assert "rows.track_mount" in shown
     assert "rows.new" not in shown
+    assert "rows.Never.track_never" not in shown  # as no commit can do it
+    assert "rows.Partly.track_partly" in shown
 
 
 # What cannot be published
