@@ -358,8 +358,8 @@ class PathFilesystem:
             flags: As for `open`.
 
         Returns:
-            What `open` would return; `getattr` then tells of the new file. Or a tuple
-            of its `Attributes` (or `Entry`) and that.
+            What `open` would return; `getattr` then tells of the new file, and must
+            find it. Or a tuple of its `Attributes` (or `Entry`) and that.
 
         Raises:
             FileExistsError: The path exists and flags have O_EXCL.

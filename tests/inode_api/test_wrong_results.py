@@ -153,6 +153,8 @@ WRONG = [
     ("mknod", None, "expected an Entry"),
     ("mknod", ENTRY, "returned a Regular entry for a Fifo|NamedPipe"),
     ("mkdir", None, "expected an Entry"),
+    ("mkdir", 0, r"returned 0 \(int\); expected an Entry"),
+    ("setattr", 0, r"returned 0 \(int\); expected Attributes"),
     ("mkdir", ENTRY, "returned a Regular entry for a Directory"),
     ("symlink", None, "expected an Entry"),
     ("symlink", ENTRY, "returned a Regular entry for a SymbolicLink"),
@@ -170,7 +172,7 @@ WRONG = [
     ),
     ("read", None, r"returned no data: .*return b\"\" at the end"),
     ("read", "text", "returned no data: .*encode it first"),
-    ("read", 5, "returned no data: .*got int"),
+    ("read", 5, "returned no data: .*a Fetch, or a list of these.*got int"),
     ("read", [b"x", None], "returned no data"),
     ("read", b"x" * 101, "returned 101 bytes; asked for were 100"),
     ("read", fusesg.Zeros(2**60), "asked for were 100"),
@@ -229,6 +231,41 @@ def test_a_wrong_result_is_eio_and_named_in_the_log(
         fuse_log.wait_for(rf"^Rubbish\.{method} (?s:.*)({logged})")
         is_wrong = False
         assert os.stat(mountpoint / "file").st_ino == FILE
+
+
+def locked(fd):
+    fcntl.lockf(fd, fcntl.LOCK_EX)
+
+
+# methods that have nothing to tell, and how they are called
+NOTHING = {
+    "unlink": lambda mnt: os.unlink(mnt / "file"),
+    "rmdir": lambda mnt: os.rmdir(mnt / "dir"),
+    "rename": lambda mnt: os.rename(mnt / "file", mnt / "new"),
+    "access": lambda mnt: os.chdir(mnt / "dir"),
+    "setxattr": lambda mnt: os.setxattr(mnt / "file", "user.name", b""),
+    "removexattr": lambda mnt: os.removexattr(mnt / "file", "user.name"),
+    "fsync": lambda mnt: opened(mnt / "file", os.fsync),
+    "flush": lambda mnt: opened(mnt / "file", lambda _: None),
+    "fallocate": lambda mnt: opened(
+        mnt / "file", lambda fd: os.posix_fallocate(fd, 0, 9000)
+    ),
+    "setlk": lambda mnt: opened(mnt / "file", locked),
+}
+
+
+@pytest.mark.parametrize("returned", [0, -errno.EACCES, False, True])
+@pytest.mark.parametrize("method", NOTHING)
+def test_a_number_is_no_success(mounted, mountpoint, fuse_log, method, returned):
+    """As C has it, and fusepy; os.access() says no by False."""
+    filesystem = Rubbish()
+    setattr(filesystem, method, lambda *_: returned)
+    with mounted(filesystem, default_permissions=False):
+        with pytest.raises(OSError, match="Input/output error"):
+            NOTHING[method](mountpoint)
+        fuse_log.wait_for(
+            rf"^Rubbish\.{method} returned {returned} \(\w+\); expected None"
+        )
 
 
 RAISING = {

@@ -282,7 +282,7 @@ def test_a_parent_that_is_missing_is_not_asked_below(recorder, mountpoint):
     assert ("/no/such", None) not in recorder.called("getattr")
 
 
-def test_what_getattr_does_not_know_was_not_made(mounted, mountpoint):
+def test_what_getattr_does_not_know_was_not_made(mounted, mountpoint, expect_log):
     class Forgetful(Recorder):
         released = None
 
@@ -297,9 +297,12 @@ def test_what_getattr_does_not_know_was_not_made(mounted, mountpoint):
 
     forgetful = Forgetful()
     with mounted(forgetful, **UNCACHED) as mount:
-        with pytest.raises(FileNotFoundError):
+        nothing = "but getattr finds nothing at the new path; expected a file there"
+        expect_log(f"^Forgetful.mkdir returned None, {nothing}, or its Attributes")
+        with pytest.raises(OSError, match="Input/output error"):
             (mountpoint / "d" / "new").mkdir()
-        with pytest.raises(FileNotFoundError):
+        expect_log(f"^Forgetful.create returned 'handle' .str., {nothing}, or .Attrib")
+        with pytest.raises(OSError, match="Input/output error"):
             (mountpoint / "d" / "new").touch()
         assert forgetful.released == ("/d/new", "handle")
         assert mount.statistics()["python"]["handles"] == 0
@@ -307,7 +310,19 @@ def test_what_getattr_does_not_know_was_not_made(mounted, mountpoint):
 
 WRONG = [
     ("getattr", "text", "expected Attributes, an Entry or None"),
-    ("mkdir", 5, "expected Attributes, an Entry or None"),
+    ("mkdir", 0, r"returned 0 \(int\); expected Attributes, an Entry or None"),
+    ("mknod", 0, r"returned 0 \(int\); expected Attributes, an Entry or None"),
+    ("symlink", 0, r"returned 0 \(int\); expected Attributes, an Entry or None"),
+    ("link", 0, r"returned 0 \(int\); expected Attributes, an Entry or None"),
+    ("setattr", 0, r"returned 0 \(int\); expected Attributes, an Entry or None"),
+    ("unlink", 0, r"returned 0 \(int\); expected None \(what fails is raised"),
+    ("rename", -errno.EPERM, r"returned -1 \(int\); expected None"),
+    (
+        "create",
+        ("handle", FILE),
+        r"expected \(Attributes or Entry, handle\), or a hand",
+    ),
+    ("create", (7, fusesg.Entry(FILE)), r"expected \(Attributes or Entry, handle\)"),
     ("mkdir", FILE, "returned a Regular entry for a Directory"),
     ("create", (DIRECTORY, None), "returned a Directory entry for a Regular"),
     ("setattr", "text", "expected Attributes, an Entry or None"),
@@ -321,6 +336,11 @@ WRONG = [
 CAUSES = {
     "getattr": os.stat,
     "mkdir": lambda path: os.mkdir(path.parent / "new"),
+    "mknod": lambda path: os.mkfifo(path.parent / "new"),
+    "symlink": lambda path: os.symlink("to", path.parent / "new"),
+    "link": lambda path: os.link(path, path.parent / "new"),
+    "unlink": os.unlink,
+    "rename": lambda path: os.rename(path, path.parent / "new"),
     "create": lambda path: (path.parent / "new").touch(),
     "setattr": lambda path: os.chmod(path, 0o600),
     "readdir": lambda path: os.listdir(path.parent),

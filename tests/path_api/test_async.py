@@ -69,7 +69,7 @@ def test_renaming_and_unlinking(tree):
         assert (found.st_size, found.st_nlink) == (8, 0)
 
 
-def test_what_getattr_does_not_know_was_not_made(mounted, mountpoint):
+def test_what_getattr_does_not_know_was_not_made(mounted, mountpoint, expect_log):
     class Forgetful(fusesg.PathFilesystem):
         async def getattr(self, path, handle, ctx):
             if path == "/":
@@ -83,9 +83,11 @@ def test_what_getattr_does_not_know_was_not_made(mounted, mountpoint):
             return "handle"
 
     with mounted(Forgetful(), **UNCACHED):
-        with pytest.raises(FileNotFoundError):
+        expect_log(r"Forgetful\.mkdir returned None, but getattr finds nothing at the ")
+        with pytest.raises(OSError, match="Input/output error"):
             (mountpoint / "d").mkdir()
-        with pytest.raises(FileNotFoundError):
+        expect_log(r"Forgetful\.create returned 'handle' \(str\), but getattr finds no")
+        with pytest.raises(OSError, match="Input/output error"):
             (mountpoint / "f").touch()
 
 
@@ -143,6 +145,8 @@ def test_what_was_created_and_cannot_be_told_of_is_released(
 ):
     if error is KeyError:
         fuse_log.expect(rf"{kind.__name__}\.getattr raised")
+    elif error is FileNotFoundError:
+        fuse_log.expect(rf"{kind.__name__}\.create returned .* getattr finds nothing")
     filesystem = kind(error)
     with mounted(filesystem, **UNCACHED) as mount:
         with pytest.raises(OSError, match="new"):

@@ -31,6 +31,7 @@ use fusesg_serve::Responder;
 use fusesg_sg::SegmentList;
 use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
+use pyo3::types::PyInt;
 
 use crate::conversions::errors;
 use crate::conversions::numbers::type_name;
@@ -241,12 +242,40 @@ fn invoke<'py>(call: &Callback<'_, 'py>, operation: &Operation<'_>) -> Result<Bo
     }
 }
 
+/// Whether a method has nothing to tell but that it has succeeded.
+///
+/// An int that it returns is meant as C and other libraries have it, 0 or a negative errno or a
+/// truth, and nobody would see what it says.
+fn returns_nothing(kind: OperationKind) -> bool {
+    use OperationKind as Kind;
+    matches!(
+        kind,
+        Kind::Unlink
+            | Kind::Rmdir
+            | Kind::Rename
+            | Kind::Access
+            | Kind::Flush
+            | Kind::Release
+            | Kind::Fsync
+            | Kind::Fallocate
+            | Kind::Releasedir
+            | Kind::Fsyncdir
+            | Kind::Setxattr
+            | Kind::Removexattr
+            | Kind::Setlk
+    )
+}
+
 /// What the result of that method comes to, if it is one that the method may have.
 fn outcome<'py>(
     call: &mut Callback<'_, 'py>,
     operation: &Operation<'_>,
     result: &Bound<'py, PyAny>,
 ) -> Result<Outcome> {
+    if returns_nothing(operation.kind()) && result.is_instance_of::<PyInt>() {
+        const EXPECTED: &str = "None (what fails is raised: OSError(errno.EACCES, text))";
+        return Err(call.wrong(operation.kind().name(), result, EXPECTED));
+    }
     if let Some(paths) = &call.core.paths
         && let Some(outcome) = paths::outcome(call, paths, operation, result)?
     {
@@ -334,24 +363,17 @@ impl<'py> Callback<'_, 'py> {
         let (errno, traceback) = errors::errno_of(self.py, error, self.is_interrupted());
         if let Some(traceback) = traceback {
             let class = &self.core.class_name;
-            log_queue::error(format!("{class}.{method} raised; answered {errno}\n{traceback}"));
+            let problem = errors::problem(self.py, error);
+            log_queue::error(format!(
+                "{class}.{method} raised{problem}; answered {errno}\n{traceback}"
+            ));
         }
         errno
     }
 
     /// Logs that a method returned something that cannot be an answer.
     fn wrong(&self, method: &str, returned: &Bound<'py, PyAny>, expected: &str) -> Errno {
-        // showing the value runs its code: it may raise, and must not decide anything
-        let mut shown =
-            returned.repr().map_or_else(|_| "<unprintable>".to_owned(), |text| text.to_string());
-        if let Some((end, _)) = shown.char_indices().nth(LONGEST_SHOWN) {
-            shown.truncate(end);
-            shown.push('…');
-        }
-        if !returned.is_none() {
-            shown = format!("{shown} ({})", type_name(returned));
-        }
-        self.refuse(method, &format!("returned {shown}; expected {expected}"))
+        self.refuse(method, &format!("returned {}; expected {expected}", shown(returned)))
     }
 
     /// Logs why the answer of a method is not sent.
@@ -432,4 +454,19 @@ impl<'py> Callback<'_, 'py> {
 /// An inode as an argument.
 fn number(inode: Inode) -> u64 {
     inode.0
+}
+
+/// What a method returned, for a log record.
+fn shown(returned: &Bound<'_, PyAny>) -> String {
+    // showing the value runs its code: it may raise, and must not decide anything
+    let mut shown =
+        returned.repr().map_or_else(|_| "<unprintable>".to_owned(), |text| text.to_string());
+    if let Some((end, _)) = shown.char_indices().nth(LONGEST_SHOWN) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    if !returned.is_none() {
+        shown = format!("{shown} ({})", type_name(returned));
+    }
+    shown
 }

@@ -97,10 +97,14 @@ pub(super) fn outcome<'py>(
     result: &Bound<'py, PyAny>,
 ) -> Result<Option<Outcome>> {
     let kind = operation.kind();
+    if matches!(operation, Operation::Create { .. }) && is_swapped(result) {
+        return Err(call.wrong(kind.name(), result, "(Attributes or Entry, handle), or a handle"));
+    }
     if is_untold(operation, result) {
         let told = call
             .describe(|| tell(call, paths, operation))
-            .and_then(|told| complete(call, operation, told, result));
+            .and_then(|told| complete(call, operation, told, result))
+            .map_err(|errno| nothing_told(call, operation, result, errno));
         let told = told.inspect_err(|_| {
             if !call.is_described_later() {
                 release_untold(call, paths, operation, result);
@@ -269,6 +273,38 @@ fn pair<'py>(result: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py
     let told = tuple.get_item(0).ok()?;
     let tells = told.is_instance_of::<PyAttributes>() || told.is_instance_of::<PyEntry>();
     if tells { Some((told, tuple.get_item(1).ok()?)) } else { None }
+}
+
+/// Whether `create` returned the two the other way round, as pyfuse3 has them.
+fn is_swapped(result: &Bound<'_, PyAny>) -> bool {
+    let Ok(tuple) = result.cast::<PyTuple>() else { return false };
+    let last = tuple.get_item(1).ok().filter(|_| tuple.len() == 2 && pair(result).is_none());
+    last.is_some_and(|last| {
+        last.is_instance_of::<PyAttributes>() || last.is_instance_of::<PyEntry>()
+    })
+}
+
+/// The errno where `getattr` told nothing of a file: a method that says to have created what
+/// is not there has not.
+fn nothing_told<'py>(
+    call: &Callback<'_, 'py>,
+    operation: &Operation<'_>,
+    result: &Bound<'py, PyAny>,
+    errno: Errno,
+) -> Errno {
+    // a file that was there to be changed may be gone
+    if errno != Errno::ENOENT || matches!(operation, Operation::Setattr { .. }) {
+        return errno;
+    }
+    let problem = format!(
+        "returned {}, but getattr finds nothing at the new path; expected {}",
+        super::shown(result),
+        match operation {
+            Operation::Create { .. } => "a file there, or (Attributes or Entry, handle)",
+            _ => "a file there, or its Attributes or Entry",
+        },
+    );
+    call.refuse(operation.kind().name(), &problem)
 }
 
 /// Asks `getattr` about a path.

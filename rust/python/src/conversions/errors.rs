@@ -37,6 +37,23 @@ pub(crate) fn errno_of(
     }
 }
 
+/// What is to be said of an OSError whose errno cannot be the answer, and what to raise.
+pub(crate) fn problem(py: Python<'_>, error: &PyErr) -> &'static str {
+    if !error.is_instance_of::<PyOSError>(py) {
+        return "";
+    }
+    match error.value(py).getattr(intern!(py, "errno")) {
+        Ok(number) if number.is_none() => {
+            " an OSError without an errno (give it one: OSError(errno.ENOENT, text))"
+        }
+        Ok(number) if number.extract().is_ok_and(|number: i32| number == libc::ENOSYS) => {
+            " ENOSYS, which to the kernel means never to ask again (raise \
+             OSError(errno.EOPNOTSUPP, text), or do not define the method)"
+        }
+        _ => " an OSError whose errno is no int from 1 to 511",
+    }
+}
+
 /// The errno of an exception by which a callback says "this cannot be done".
 fn expected_errno(py: Python<'_>, error: &PyErr) -> Option<Errno> {
     if error.is_instance_of::<PyOSError>(py) {

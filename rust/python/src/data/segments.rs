@@ -236,6 +236,9 @@ struct Consumed(SegmentList);
 
 /// Where segments are collected, and what may be among them.
 trait Collection {
+    /// What may be in it, for whoever brings something else.
+    const KINDS: &str;
+
     /// The list that the next segment belongs to.
     fn segments(&mut self) -> &mut SegmentList;
 
@@ -253,6 +256,8 @@ trait Collection {
 }
 
 impl Collection for SegmentList {
+    const KINDS: &str = "bytes or another buffer, an Extent, Zeros, a SegmentList";
+
     fn segments(&mut self) -> &mut SegmentList {
         self
     }
@@ -263,6 +268,9 @@ impl Collection for SegmentList {
 }
 
 impl Collection for Consumed {
+    const KINDS: &str =
+        "bytes or another buffer, an Extent, Zeros, a SegmentList, a Pipe, a Socket";
+
     fn segments(&mut self) -> &mut SegmentList {
         &mut self.0
     }
@@ -273,6 +281,9 @@ impl Collection for Consumed {
 }
 
 impl Collection for ReadData {
+    const KINDS: &str =
+        "bytes or another buffer, an Extent, Zeros, a SegmentList, a Pipe, a Socket, a Fetch";
+
     fn segments(&mut self) -> &mut SegmentList {
         &mut self.rest
     }
@@ -295,7 +306,7 @@ impl Collection for ReadData {
 fn append<C: Collection>(to: &mut C, object: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
     // by how often they come: bytes, extents, lists, the rest
     if object.is_exact_instance_of::<PyBytes>() {
-        return append_buffer(to.segments(), object);
+        return append_buffer(to, object);
     }
     if let Ok(extent) = object.cast::<PyExtent>() {
         return push(to.segments(), Segment::Extent(extent.get().0.clone()));
@@ -321,13 +332,13 @@ fn append<C: Collection>(to: &mut C, object: &Bound<'_, PyAny>, depth: usize) ->
     if let Some(stream) = streams::as_stream(object) {
         return to.stream(object, stream);
     }
-    append_buffer(to.segments(), object)
+    append_buffer(to, object)
 }
 
-fn append_buffer(list: &mut SegmentList, object: &Bound<'_, PyAny>) -> PyResult<()> {
+fn append_buffer<C: Collection>(to: &mut C, object: &Bound<'_, PyAny>) -> PyResult<()> {
     match buffers::share(object)? {
-        Some(bytes) => push(list, Segment::Buffer(bytes)),
-        None => Err(not_data(object)),
+        Some(bytes) => push(to.segments(), Segment::Buffer(bytes)),
+        None => Err(not_data(object, C::KINDS)),
     }
 }
 
@@ -344,7 +355,7 @@ fn push(list: &mut SegmentList, segment: Segment) -> PyResult<()> {
     Ok(())
 }
 
-fn not_data(object: &Bound<'_, PyAny>) -> PyErr {
+fn not_data(object: &Bound<'_, PyAny>, kinds: &str) -> PyErr {
     let hint = if object.is_none() {
         "; return b\"\" at the end of the file"
     } else if object.is_instance_of::<PyString>() {
@@ -353,8 +364,7 @@ fn not_data(object: &Bound<'_, PyAny>) -> PyErr {
         ""
     };
     PyTypeError::new_err(format!(
-        "expected data (bytes or another buffer, an Extent, Zeros, a SegmentList, a Pipe, a \
-         Socket, or a list of these), got {}{hint}",
+        "expected data ({kinds}, or a list of these), got {}{hint}",
         type_name(object)
     ))
 }

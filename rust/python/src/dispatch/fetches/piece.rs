@@ -151,7 +151,8 @@ impl Piece {
         let interrupted = !self.read.wants(self.index) || self.fetches.event_loop.is_ending();
         let (errno, traceback) = errors::errno_of(py, error, interrupted);
         if let Some(traceback) = traceback {
-            log_queue::error(format!("{} raised; answered {errno}\n{traceback}", self.name()));
+            let (name, problem) = (self.name(), errors::problem(py, error));
+            log_queue::error(format!("{name} raised{problem}; answered {errno}\n{traceback}"));
         }
         errno
     }
