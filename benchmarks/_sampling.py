@@ -12,6 +12,8 @@ from benchmarks._settings import EFFORT, QUICK
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    Clock = Callable[[], float]
+
 ROUNDS = {"full": 15, "pair": 5, "quick": 1}[EFFORT]
 _SECONDS = {"full": 0.02, "pair": 0.01, "quick": 0.0}[EFFORT]
 _TURNS = {"full": 9, "pair": 9, "quick": 1}[EFFORT]
@@ -32,37 +34,44 @@ def repeated(measure: Callable[[], float]) -> Samples:
     return samples(measure() for _ in range(ROUNDS))
 
 
-def times(action: Callable[[], object]) -> Samples:
-    """How long an action takes, as often in each round as gives a good reading."""
-    number = _number(action)
-    return repeated(lambda: seconds(action, number))
-
-
-def differences(action: Callable[[], object], without: Callable[[], object]) -> Samples:
+def differences(
+    action: Callable[[], object],
+    without: Callable[[], object],
+    clock: Clock = time.perf_counter,
+) -> Samples:
     """How much longer an action takes than another, measured by turns.
 
     They alternate many times in a round, of which the median counts: what disturbs one
     turn then spoils no round.
+
+    Args:
+        action: What is measured.
+        without: What is taken off.
+        clock: How; that of the thread, for what it does all by itself, does not count
+            while others run.
     """
     number = max(1, max(_number(action), _number(without)) // _TURNS)
 
     def measure() -> float:
         return statistics.median(
-            seconds(action, number) - seconds(without, number) for _ in range(_TURNS)
+            seconds(action, number, clock) - seconds(without, number, clock)
+            for _ in range(_TURNS)
         )
 
     return repeated(measure)
 
 
-def seconds(action: Callable[[], object], number: int) -> float:
+def seconds(
+    action: Callable[[], object], number: int, clock: Clock = time.perf_counter
+) -> float:
     """The time of one of that many calls, with no garbage collection in between."""
     collects = gc.isenabled()
     gc.disable()
     try:
-        started = time.perf_counter()
+        started = clock()
         for _ in range(number):
             action()
-        return (time.perf_counter() - started) / number
+        return (clock() - started) / number
     finally:
         if collects:
             gc.enable()

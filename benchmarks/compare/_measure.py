@@ -144,7 +144,7 @@ def _rust_pair(
     for name, case in cases.items():
         for side in (0, 1):
             if name not in values[side]:
-                found[case].problems[side] = "there is no such benchmark"
+                found[case].problems[side] = "it fails, or there is no such benchmark"
         if all(name in each for each in values):
             found[case].pairs.append((values[0][name], values[1][name]))
 
