@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,30 @@ def run_child(start_child):
         return start_child(program, *arguments, **options).finish(timeout)
 
     return run
+
+
+@pytest.fixture
+def watcher(mountpoint):
+    """The watcher of what is mounted, as a function that waits for its end."""
+    with contextlib.ExitStack() as stack:
+
+        def watcher():
+            (number,) = _watchers_of(mountpoint)
+            descriptor = os.pidfd_open(number)
+            stack.callback(os.close, descriptor)
+            ended = select.poll()
+            ended.register(descriptor, select.POLLIN)
+            return lambda: ended.poll(10_000) or pytest.fail("the watcher is there")
+
+        yield watcher
+
+
+def _watchers_of(mountpoint):
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+            if b"fusesg-watcher" in words and os.fsencode(mountpoint) in words:
+                yield int(process)
 
 
 @pytest.fixture

@@ -144,14 +144,17 @@ open(path("theirs"), "w").close()
 @pytest.mark.requires("root")  # others may not mount upon a mount of theirs
 @pytest.mark.parametrize("end", ENDS)
 def test_another_mount_of_ours_above_is_left_alone(
-    run_child, start_child, mountpoint, gone, end
+    start_child, mountpoint, gone, watcher, end
 ):
     code, status = ENDS[end]
     below = start_child(f"{MOUNTED}say('below')\nsys.stdin.read()\n{code}", stdin=-1)
     assert below.read_line() == "below"
+    watcher_has_ended = watcher()
     above = start_child(f"{MOUNTED}say('above')\nsys.stdin.read()\n", stdin=-1)
     assert above.read_line() == "above"
     assert below.finish().returncode == status
+    # only then is it certain that what was above kept it from doing anything
+    watcher_has_ended()
     assert len((mountpoint / "text").read_bytes()) == 65536
     result = above.finish()
     assert (result.returncode, result.stderr) == (0, "")

@@ -73,6 +73,10 @@ def test_a_tar_is_what_it_extracts_to(mounted, mountpoint, tmp_path, source, kin
     extracted = tmp_path / "extracted"
     with tarfile.open(path) as tar:
         tar.extractall(extracted, filter="fully_trusted")
+        # tarfile leaves them with the time of extracting
+        for link in (member for member in tar if member.issym()):
+            times = (link.mtime, link.mtime)
+            os.utime(extracted / link.name, times, follow_symlinks=False)
     expected = described(extracted)
     with mounted(archive.open_archive(path)) as mount:
         assert described(mountpoint) == expected

@@ -1,6 +1,7 @@
 //! What all requests of one mount or client share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fusesg_fs::{Attributes, Context, Errno, FileType, OpenedFlags, Operation, Properties};
@@ -10,7 +11,7 @@ use crate::MountConfig;
 use crate::admission::Admission;
 use crate::client::{Calls, InProcess};
 use crate::data_path::DataPath;
-use crate::in_flight::{InFlight, Pending};
+use crate::in_flight::{InFlight, Pending, Subject};
 use crate::kernel_passthrough::KernelPassthrough;
 use crate::known_names::{KnownNames, NameKey};
 use crate::locks::Locks;
@@ -44,6 +45,8 @@ pub(crate) struct Connection {
     pub(crate) notifications: Arc<NotificationQueue>,
     pub(crate) known_names: KnownNames,
     pub(crate) locks: Locks,
+    /// A request that waited for itself was answered, and its callback may still run.
+    pub(crate) deadlocked: AtomicBool,
     /// The file system keeps ACLs.
     pub(crate) posix_acl: bool,
     /// The in-process client's; a mount has a device instead.
@@ -107,6 +110,7 @@ impl Connection {
             notifications: Arc::new(NotificationQueue::default()),
             known_names: KnownNames::new(),
             locks: Locks::default(),
+            deadlocked: AtomicBool::new(false),
             posix_acl: properties.posix_acl,
             in_process,
             trace: config.trace,
@@ -135,7 +139,18 @@ impl Connection {
         reply: TransportReply,
     ) -> Responder {
         let kind = operation.kind();
-        let ticket = self.in_flight.begin(context.unique, kind, context.pid);
+        let (offset, size) = match operation {
+            Operation::Read { offset, .. } | Operation::Write { offset, .. } => (*offset, wanted.0),
+            _ => (0, 0),
+        };
+        let ticket = self.in_flight.begin(Subject {
+            unique: context.unique,
+            kind,
+            pid: context.pid,
+            inode: operation.inode(),
+            offset,
+            size,
+        });
         self.sweeper.note_request();
         let trace = (self.trace && trace::enabled()).then(|| trace::describe(operation));
         Responder::new(
@@ -164,6 +179,17 @@ impl Connection {
             }
             _ => None,
         }
+    }
+
+    /// Whether a callback whose request waited for itself, and was answered, goes on and asks
+    /// for the same: the answer would take another such callback, without end.
+    pub(crate) fn repeats_deadlock(&self, context: &Context, operation: &Operation<'_>) -> bool {
+        self.deadlocked.load(Ordering::SeqCst)
+            && self.in_flight.cancelled().any(|request| {
+                request.thread == context.pid
+                    && request.kind == operation.kind()
+                    && request.inode == operation.inode()
+            })
     }
 
     /// Answers a request in its callback's place, if the callback is not quicker. `before` is

@@ -9,13 +9,16 @@
 //! from pending, and exactly one of them succeeds. Request numbers are never reused
 //! while a mount lives, so a late attempt can never hit the slot's next request.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use fusesg_fs::{OperationKind, Unique};
+use fusesg_fs::{Inode, OperationKind, Unique};
 use fusesg_sg::thread_number;
+
+use crate::sys;
 
 const SLOTS_PER_CHUNK: usize = 64;
 /// 64 times this many requests are tracked at the same time; more are served untracked.
@@ -45,6 +48,12 @@ struct Slot {
     started: AtomicU64,
     /// `kind << 32 | pid`
     caller: AtomicU64,
+    /// The file it is about, and which part of it.
+    inode: AtomicU64,
+    offset: AtomicU64,
+    size: AtomicU32,
+    /// The thread that carries it out, 0 if that is none that can be told.
+    thread: AtomicU32,
     reported_slow: AtomicBool,
     waits: AtomicBool,
 }
@@ -55,6 +64,10 @@ impl Slot {
             state: AtomicU64::new(0),
             started: AtomicU64::new(0),
             caller: AtomicU64::new(0),
+            inode: AtomicU64::new(0),
+            offset: AtomicU64::new(0),
+            size: AtomicU32::new(0),
+            thread: AtomicU32::new(0),
             reported_slow: AtomicBool::new(false),
             waits: AtomicBool::new(false),
         }
@@ -77,6 +90,19 @@ pub(crate) struct Ticket {
     pub(crate) started: u64,
 }
 
+/// What a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Subject {
+    pub(crate) unique: Unique,
+    pub(crate) kind: OperationKind,
+    /// Thread number of the caller.
+    pub(crate) pid: u32,
+    pub(crate) inode: Inode,
+    /// Where it reads or writes, and how much.
+    pub(crate) offset: u64,
+    pub(crate) size: u32,
+}
+
 /// A request as the sweeper sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pending {
@@ -84,6 +110,12 @@ pub(crate) struct Pending {
     pub(crate) unique: Unique,
     pub(crate) kind: OperationKind,
     pub(crate) pid: u32,
+    pub(crate) inode: Inode,
+    /// Where it reads or writes, and how much.
+    pub(crate) offset: u64,
+    pub(crate) size: u32,
+    /// Who carries it out, 0 if that cannot be told.
+    pub(crate) thread: u32,
     pub(crate) age: Duration,
     /// It waits for another program, and may do so for ever.
     pub(crate) waits: bool,
@@ -104,7 +136,8 @@ impl InFlight {
     }
 
     /// Enters a request.
-    pub(crate) fn begin(&self, unique: Unique, kind: OperationKind, pid: u32) -> Ticket {
+    pub(crate) fn begin(&self, subject: Subject) -> Ticket {
+        let Subject { unique, kind, pid, inode, offset, size } = subject;
         let started = self.now();
         let home = thread_number() % HOME_CHUNKS;
         for distance in 0..CHUNKS {
@@ -114,6 +147,10 @@ impl InFlight {
             let slot = &chunk.slots[slot_index];
             slot.started.store(started, Ordering::Relaxed);
             slot.caller.store((kind as u64) << 32 | u64::from(pid), Ordering::Relaxed);
+            slot.inode.store(inode.0, Ordering::Relaxed);
+            slot.offset.store(offset, Ordering::Relaxed);
+            slot.size.store(size, Ordering::Relaxed);
+            slot.thread.store(0, Ordering::Relaxed);
             slot.reported_slow.store(false, Ordering::Relaxed);
             slot.waits.store(false, Ordering::Relaxed);
             slot.state.store(state(unique, PENDING), Ordering::Release);
@@ -164,6 +201,13 @@ impl InFlight {
         self.slot(ticket).is_some_and(|slot| !slot.reported_slow.swap(true, Ordering::Relaxed))
     }
 
+    /// This thread carries a request out from now on.
+    pub(crate) fn set_thread(&self, ticket: Ticket) {
+        if let Some(slot) = self.slot(ticket) {
+            slot.thread.store(this_thread(), Ordering::Relaxed);
+        }
+    }
+
     /// Whether a request waits for another program. When it does so no longer, its age is
     /// counted anew.
     pub(crate) fn set_waits(&self, ticket: Ticket, waits: bool) {
@@ -198,11 +242,20 @@ impl InFlight {
 
     /// The requests that nobody has answered yet, a snapshot.
     pub(crate) fn pending(&self) -> impl Iterator<Item = Pending> {
+        self.in_phase(PENDING)
+    }
+
+    /// The requests that the sweeper has answered and whose callbacks still run.
+    pub(crate) fn cancelled(&self) -> impl Iterator<Item = Pending> {
+        self.in_phase(CANCELLED)
+    }
+
+    fn in_phase(&self, phase: u64) -> impl Iterator<Item = Pending> {
         let now = self.now();
         self.used_chunks().flat_map(move |(chunk_index, chunk)| {
             let occupied = chunk.occupied();
             (0..SLOTS_PER_CHUNK).filter(move |slot| occupied & (1 << slot) != 0).filter_map(
-                move |slot_index| chunk.slots[slot_index].read(chunk_index, slot_index, now),
+                move |slot_index| chunk.slots[slot_index].read(chunk_index, slot_index, now, phase),
             )
         })
     }
@@ -251,12 +304,12 @@ impl Chunk {
 }
 
 impl Slot {
-    fn read(&self, chunk_index: usize, slot_index: usize, now: u64) -> Option<Pending> {
+    fn read(&self, chunk_index: usize, slot_index: usize, now: u64, phase: u64) -> Option<Pending> {
         let before = self.state.load(Ordering::Acquire);
         let started = self.started.load(Ordering::Acquire);
         let caller = self.caller.load(Ordering::Acquire);
         // another request moved in meanwhile: too young to matter
-        if before == 0 || before & 3 != PENDING || self.state.load(Ordering::Relaxed) != before {
+        if before == 0 || before & 3 != phase || self.state.load(Ordering::Relaxed) != before {
             return None;
         }
         let kind = *OperationKind::ALL.get(usize::try_from(caller >> 32).ok()?)?;
@@ -266,10 +319,25 @@ impl Slot {
             unique: Unique(before >> 2),
             kind,
             pid: u32::try_from(caller & u64::from(u32::MAX)).ok()?,
+            inode: Inode(self.inode.load(Ordering::Relaxed)),
+            offset: self.offset.load(Ordering::Relaxed),
+            size: self.size.load(Ordering::Relaxed),
+            thread: self.thread.load(Ordering::Relaxed),
             age: Duration::from_nanos(now.saturating_sub(started)),
             waits: self.waits.load(Ordering::Relaxed),
         })
     }
+}
+
+/// The system's number of this thread.
+fn this_thread() -> u32 {
+    thread_local! {
+        static NUMBER: Cell<u32> = const { Cell::new(0) };
+    }
+    if NUMBER.get() == 0 {
+        NUMBER.set(sys::thread_id());
+    }
+    NUMBER.get()
 }
 
 impl fmt::Debug for InFlight {
@@ -282,17 +350,22 @@ impl fmt::Debug for InFlight {
 mod tests {
     use super::*;
 
+    fn request(unique: u64, kind: OperationKind, pid: u32) -> Subject {
+        Subject { unique: Unique(unique), kind, pid, inode: Inode(9), offset: 5, size: 6 }
+    }
+
     #[test]
     fn one_answer_per_request() {
         let table = InFlight::new();
-        let ticket = table.begin(Unique(4), OperationKind::Read, 7);
+        let ticket = table.begin(request(4, OperationKind::Read, 7));
         assert_eq!(table.count(), 1);
         assert!(table.cancel(ticket, Unique(4)));
         assert!(!table.claim(ticket, Unique(4)));
         assert!(table.is_cancelled(ticket, Unique(4)));
+        assert_eq!(table.cancelled().map(|request| request.unique).next(), Some(Unique(4)));
         table.end(ticket);
         assert!(table.is_empty());
-        let next = table.begin(Unique(6), OperationKind::Write, 7);
+        let next = table.begin(request(6, OperationKind::Write, 7));
         assert!(!table.cancel(ticket, Unique(4)), "an old ticket does not reach the next request");
         assert!(table.claim(next, Unique(6)));
     }
@@ -301,12 +374,17 @@ mod tests {
     fn pending_tells_who_asked() {
         let table = InFlight::new();
         let tickets: Vec<_> =
-            (1..=200).map(|n| table.begin(Unique(n * 2), OperationKind::Getattr, 33)).collect();
+            (1..=200).map(|n| table.begin(request(n * 2, OperationKind::Getattr, 33))).collect();
         assert_eq!(table.count(), 200);
         let mut seen: Vec<_> = table.pending().map(|pending| pending.unique.0).collect();
         seen.sort_unstable();
         assert_eq!(seen, (1..=200).map(|n| n * 2).collect::<Vec<_>>());
         assert!(table.pending().all(|p| p.pid == 33 && p.kind == OperationKind::Getattr));
+        assert!(table.pending().all(|p| (p.inode, p.offset, p.size) == (Inode(9), 5, 6)));
+        assert!(table.pending().all(|p| p.thread == 0));
+        table.set_thread(tickets[7]);
+        let threads: Vec<_> = table.pending().map(|p| p.thread).filter(|id| *id != 0).collect();
+        assert_eq!(threads, [sys::thread_id()]);
         for ticket in tickets {
             table.end(ticket);
         }
@@ -318,9 +396,9 @@ mod tests {
         let table = InFlight::new();
         let all = (CHUNKS * SLOTS_PER_CHUNK) as u64;
         for number in 0..all {
-            table.begin(Unique(number + 1), OperationKind::Read, 1);
+            table.begin(request(number + 1, OperationKind::Read, 1));
         }
-        let extra = table.begin(Unique(all + 1), OperationKind::Read, 1);
+        let extra = table.begin(request(all + 1, OperationKind::Read, 1));
         assert!(!table.cancel(extra, Unique(all + 1)));
         assert!(table.claim(extra, Unique(all + 1)));
         table.end(extra);

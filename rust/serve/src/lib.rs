@@ -24,6 +24,7 @@
 //! | what all requests of a mount share | `connection.rs` |
 //! | which requests are being served | `in_flight.rs` |
 //! | killed callers, deadlines, slow requests | `sweeper.rs`, `caller.rs` |
+//! | requests that wait for themselves | `deadlocks.rs` |
 //! | [`Statistics`]; the trace log | `metrics.rs`, `trace.rs` |
 //! | [`Notifier`]: what the kernel is told unasked; the messages; inodes of deleted names | `notifier.rs`, `notification.rs`, `known_names.rs` |
 //! | POSIX locks: who waits for one, who closes with one | `locks/` |
@@ -50,6 +51,7 @@ mod config;
 mod connection;
 mod data_path;
 mod data_reply;
+mod deadlocks;
 mod dispatch;
 mod end;
 mod fork;

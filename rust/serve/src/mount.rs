@@ -296,7 +296,8 @@ impl ServingMount {
         let inner = &self.inner;
         let connection = Arc::clone(&inner.connection);
         let watcher = self.watcher.as_ref().map(Watcher::words);
-        let sweeper = sweeper::spawn(&connection, &self.dispatch, &inner.config, watcher)?;
+        let sweeper =
+            sweeper::spawn(&connection, &self.dispatch, &inner.config, watcher, Some(inner.id.id))?;
         let sender = notifier::spawn(&connection).inspect_err(|_| connection.sweeper.stop())?;
         let locks = locks::spawn(&self.served).inspect_err(|_| {
             connection.sweeper.stop();

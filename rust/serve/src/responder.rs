@@ -140,6 +140,12 @@ impl Responder {
         self.kind
     }
 
+    /// This thread carries the operation out from now on: should it wait for the very file
+    /// that it is to read, that can be told.
+    pub fn carried_out_here(&self) {
+        self.connection.in_flight.set_thread(self.ticket);
+    }
+
     /// A flag that turns true when the answer is no longer wanted.
     pub fn cancellation(&self) -> Cancellation {
         Cancellation {

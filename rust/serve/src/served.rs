@@ -66,6 +66,8 @@ impl Served {
             let _ = responder.answer(absent::answer(&self.properties, kind));
         } else if !self.properties.posix_acl && access_lists::concerns(&operation) {
             let _ = responder.answer(Err(Errno::ENOTSUP));
+        } else if self.connection.repeats_deadlock(&context, &operation) {
+            let _ = responder.answer(Err(Errno::EDEADLK));
         } else {
             self.dispatch(context, operation, responder);
         }

@@ -5,8 +5,8 @@
 //! [table](crate::in_flight) (no Python, no lock of the file system): while requests are
 //! being served it looks at them every [`TICK`]; for one older than [`PATIENCE`] it asks
 //! `/proc` whether a signal waits for the caller, and if so answers in the callback's
-//! place. It also tells the [watcher](crate::watcher) when a thread of this process waits for
-//! its own mount.
+//! place. It also answers requests that wait [for themselves](crate::deadlocks), and tells the
+//! [watcher](crate::watcher) when a thread of this process waits for its own mount.
 //!
 //! With nothing in flight it sleeps. When that has lasted for [`IDLE`] it has buffers freed
 //! that were kept for the next request, and then sleeps for good.
@@ -27,6 +27,7 @@ use fusesg_fs::{Errno, OperationKind, Unique};
 
 use crate::caller::{self, Caller};
 use crate::connection::Connection;
+use crate::deadlocks::Deadlocks;
 use crate::in_flight::Pending;
 use crate::watcher::Word;
 use crate::{Dispatch, MountConfig};
@@ -74,6 +75,8 @@ struct Sweeper {
     slow_request_warning: Option<Duration>,
     /// To the watcher, if there is one.
     watcher: Option<Sender<Word>>,
+    /// As `/proc` numbers the mount; a client has none.
+    mount: Option<u64>,
 }
 
 /// Starts the sweeper of a mount; [`Wakeup::stop`] ends it.
@@ -82,6 +85,7 @@ pub(crate) fn spawn(
     dispatch: &Arc<dyn Dispatch>,
     config: &MountConfig,
     watcher: Option<Sender<Word>>,
+    mount: Option<u64>,
 ) -> std::io::Result<JoinHandle<()>> {
     let sweeper = Sweeper {
         connection: Arc::clone(connection),
@@ -89,6 +93,7 @@ pub(crate) fn spawn(
         request_timeout: config.request_timeout,
         slow_request_warning: config.slow_request_warning,
         watcher,
+        mount,
     };
     let thread = thread::Builder::new().name("fusesg-sweeper".into()).spawn(move || {
         sweeper.run();
@@ -103,16 +108,21 @@ impl Sweeper {
     fn run(&self) {
         let wakeup = &self.connection.sweeper;
         let mut processes = Processes::new();
+        let mut deadlocks = self.mount.map(Deadlocks::of_mount);
         let mut own_waits = false;
         let mut trimmed = false;
         while !wakeup.stop.load(Ordering::SeqCst) {
             if !self.connection.in_flight.is_empty() {
                 self.sweep(&mut processes);
+                if let Some(deadlocks) = &mut deadlocks {
+                    self.end_deadlock(deadlocks);
+                }
                 self.tell_watcher(&mut own_waits, &processes);
                 thread::park_timeout(TICK);
                 continue;
             }
             processes.clear();
+            self.connection.deadlocked.store(false, Ordering::SeqCst);
             self.tell_watcher(&mut own_waits, &processes);
             wakeup.awake.store(false, Ordering::SeqCst);
             if self.connection.in_flight.is_empty() && !wakeup.stop.load(Ordering::SeqCst) {
@@ -148,7 +158,7 @@ impl Sweeper {
                 self.warn_if_slow(&request);
             }
             if !request.waits && self.request_timeout.is_some_and(|limit| request.age >= limit) {
-                self.answer(&request, Errno::ETIMEDOUT, &self.connection.metrics.timed_out);
+                self.answer(&request, Errno::ETIMEDOUT, Some(&self.connection.metrics.timed_out));
                 continue;
             }
             if (request.age < PATIENCE && !request.waits) || !somebody_waits(&request) {
@@ -161,10 +171,26 @@ impl Sweeper {
                 looked_at.insert(request.unique, process);
             }
             if is_given_up(&request, caller, known) {
-                self.answer(&request, Errno::EINTR, &self.connection.metrics.interrupted);
+                self.answer(&request, Errno::EINTR, Some(&self.connection.metrics.interrupted));
             }
         }
         *processes = looked_at;
+    }
+
+    /// Answers a request that waits for itself.
+    fn end_deadlock(&self, deadlocks: &mut Deadlocks) {
+        let Some(request) = deadlocks.look(&self.connection.in_flight) else { return };
+        // what its thread asks for next would wait in the same way
+        self.connection.deadlocked.store(true, Ordering::SeqCst);
+        if self.answer(&request, Errno::EDEADLK, None) {
+            log::error!(
+                "{} of inode {} waited for itself: to carry it out, thread {} uses the mount, where \
+                 the kernel has locked what it needs until the answer; answered EDEADLK",
+                request.kind,
+                request.inode,
+                request.thread
+            );
+        }
     }
 
     /// Tells the watcher when threads of this process begin or cease to wait.
@@ -192,19 +218,22 @@ impl Sweeper {
         }
     }
 
-    /// Answers in the callback's place, unless the callback was quicker.
-    fn answer(&self, request: &Pending, errno: Errno, counter: &AtomicU64) {
+    /// Answers in the callback's place; `false` if the callback was quicker.
+    fn answer(&self, request: &Pending, errno: Errno, counter: Option<&AtomicU64>) -> bool {
         let count = || {
-            counter.fetch_add(1, Ordering::Relaxed);
+            if let Some(counter) = counter {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
         };
         if !self.connection.answer_for(request, errno, count) {
-            return;
+            return false;
         }
         self.connection.admission.give_up(request.unique);
         self.connection.locks.give_up(request.unique);
         if let Some(dispatch) = self.dispatch.upgrade() {
             dispatch.cancelled(request.unique);
         }
+        true
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct PyFetch {
     kind: Kind,
     /// For an awaitable: a read has been answered with it.
     used: AtomicBool,
+    /// It has been handed over to be awaited.
+    begun: AtomicBool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,7 +54,8 @@ impl PyFetch {
             Kind::Function
         };
         let length = integer("length", length, 0..=MAX_OFFSET)?;
-        Ok(Self { source: source.clone().unbind(), length, kind, used: AtomicBool::new(false) })
+        let (used, begun) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { source: source.clone().unbind(), length, kind, used, begun })
     }
 
     #[getter]
@@ -94,6 +97,7 @@ impl PyFetch {
     pub(crate) fn call<'py>(&self, py: Python<'py>) -> PyResult<Called<'py>> {
         let source = self.source.bind(py);
         if self.kind == Kind::Awaitable {
+            self.begun.store(true, Ordering::Relaxed);
             return Ok(Called::Awaitable(source.clone()));
         }
         let result = source.call0()?;
@@ -104,15 +108,22 @@ impl PyFetch {
             Called::Returned(result)
         })
     }
+}
 
-    /// It will never be carried out: a coroutine is closed, or Python would warn that nobody
-    /// awaited it.
-    pub(crate) fn discard(&self, py: Python<'_>) {
-        let source = self.source.bind(py);
-        if self.kind == Kind::Awaitable && imports::is_coroutine(source).unwrap_or(false) {
-            // it has not begun, so nothing of it runs
-            let _ = source.call_method0(intern!(py, "close"));
+impl Drop for PyFetch {
+    /// One that a read was answered with and that was never carried out: a coroutine is closed,
+    /// or Python would warn that nobody awaited it.
+    fn drop(&mut self) {
+        if self.kind != Kind::Awaitable || !*self.used.get_mut() || *self.begun.get_mut() {
+            return;
         }
+        Python::try_attach(|py| {
+            let source = self.source.bind(py);
+            if imports::is_coroutine(source).unwrap_or(false) {
+                // it has not begun, so nothing of it runs
+                let _ = source.call_method0(intern!(py, "close"));
+            }
+        });
     }
 }
 

@@ -294,7 +294,8 @@ impl Collection for ReadData {
 
     fn fetch(&mut self, fetch: &Bound<'_, PyFetch>) -> PyResult<()> {
         if fetch.get().length() == 0 {
-            fetch.get().discard(fetch.py());
+            // and never carried out
+            fetch.get().take();
             return Ok(());
         }
         self.fetches.push((std::mem::take(&mut self.rest), fetch.clone().unbind()));

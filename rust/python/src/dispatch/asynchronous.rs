@@ -235,6 +235,9 @@ impl Work for AwaitedCallback {
             return Step::Await(awaitable.into_bound(py));
         }
         self.core.count_callback();
+        if let Some(request) = &self.request {
+            request.responder.carried_out_here();
+        }
         self.end(py, |callback, operation, _| callbacks::call(callback, operation))
     }
 
@@ -334,7 +337,7 @@ impl Drop for Errand {
 
 /// Gives up something that will not be awaited: Python would warn of a coroutine that was
 /// not closed.
-fn discard(awaitable: Option<Py<PyAny>>) {
+pub(super) fn discard(awaitable: Option<Py<PyAny>>) {
     let Some(awaitable) = awaitable else { return };
     let closed = thread_state::attach(|py| {
         let awaitable = awaitable.bind(py);

@@ -223,6 +223,7 @@ impl Core {
         place: Option<Place<'_>>,
     ) {
         self.count_callback();
+        request.responder.carried_out_here();
         let outcome = thread_state::attach_for(request, |py, mut request| {
             let callback = Callback {
                 py,

@@ -38,7 +38,6 @@ use crate::data::segments::ReadData;
 use crate::threads::event_loop::EventLoop;
 use crate::threads::executors::{Executors, Job};
 use crate::threads::gil_waiters::Request;
-use crate::threads::thread_state;
 
 use piece::Piece;
 use read::{Assembly, FetchedRead};
@@ -173,13 +172,7 @@ impl Fetches {
             read.cancel();
             self.abandon(&read);
         }
-        if !queue.is_empty() {
-            thread_state::attach(|py| {
-                for piece in queue {
-                    piece.discard(py);
-                }
-            });
-        }
+        drop(queue);
     }
 
     /// Gives back the memory of pages that nobody uses.
@@ -235,18 +228,7 @@ impl Fetches {
         for awaited in read.give_up() {
             self.event_loop.cancel(awaited);
         }
-        if queued.is_empty() {
-            return;
-        }
-        // this thread may be one that must not wait for the GIL
-        let clean_up = move |_| {
-            thread_state::attach(|py| {
-                for piece in queued {
-                    piece.discard(py);
-                }
-            });
-        };
-        self.executors.submit(Job { request: None, run: Box::new(clean_up) });
+        drop(queued);
     }
 
     /// Answers a read: all its parts have completed.

@@ -17,6 +17,7 @@ use super::{Fetches, Running, may_block, without_blocking};
 use crate::conversions::errors;
 use crate::data::fetch::{Called, PyFetch};
 use crate::data::segments;
+use crate::dispatch::asynchronous::discard;
 use crate::log_queue;
 use crate::threads::event_loop::{Key, Step, Work};
 use crate::threads::executors::Job;
@@ -68,11 +69,6 @@ impl Piece {
         }
     }
 
-    /// It will not be carried out, and nobody waits for it.
-    pub(super) fn discard(self, py: Python<'_>) {
-        self.fetch().discard(py);
-    }
-
     fn fetch(&self) -> &PyFetch {
         self.fetch.as_ref().expect("present until dropped").get()
     }
@@ -80,7 +76,6 @@ impl Piece {
     /// Calls the source; `None` if the outcome comes later, or is not wanted.
     fn call(self, py: Python<'_>) -> Option<(Self, Result<SegmentList>)> {
         if !self.read.wants(self.index) {
-            self.discard(py);
             return None;
         }
         let data = match self.fetch().call(py) {
@@ -216,15 +211,10 @@ impl Work for AwaitedPiece {
     }
 
     fn begin<'py>(&mut self, py: Python<'py>) -> Step<'py> {
-        let awaitable = self.awaitable.take();
-        let Some(piece) = &self.piece else { return Step::Nothing };
-        if !piece.read.wants(piece.index) {
-            if let Some(piece) = self.piece.take() {
-                piece.discard(py);
-            }
+        let Some(piece) = self.piece.as_ref().filter(|piece| piece.read.wants(piece.index)) else {
             return Step::Nothing;
-        }
-        let called = match awaitable {
+        };
+        let called = match self.awaitable.take() {
             Some(awaitable) => Ok(Called::Awaitable(awaitable.into_bound(py))),
             None => piece.fetch().call(py),
         };
@@ -258,16 +248,7 @@ impl Work for AwaitedPiece {
 
 impl Drop for AwaitedPiece {
     fn drop(&mut self) {
-        if self.piece.is_none() {
-            return;
-        }
-        let (piece, awaitable) = (self.piece.take(), self.awaitable.take());
-        thread_state::attach(|py| {
-            if let Some(piece) = piece {
-                piece.discard(py);
-            }
-        });
-        awaitable.into_iter().for_each(reaper::defer);
+        discard(self.awaitable.take());
     }
 }
 
