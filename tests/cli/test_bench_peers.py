@@ -110,9 +110,10 @@ class TestTrial:
         assert (shown.returncode, shown.stderr) == (0, "")
         head, *lines = shown.stdout.strip().splitlines()
         assert re.match(r"\| +\| +\| fusesg-native \| fusesg-class \|", head)
-        assert lines[1].startswith("| stat          | k/s ")
+        assert lines[1].startswith("| stat | k/s ")
         assert "How many times fusesg-native:" in lines
-        assert "read 4K" not in shown.stdout
+        # the name of a row is that row only
+        assert "list and stat" not in shown.stdout
         assert chart.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
@@ -315,6 +316,7 @@ class TestRefused:
                 ["--systems", "fusesg-native,llfuse"],
                 "--systems llfuse: they are fusesg-native, fusesg-class",
             ),
+            (["--baseline", "tmpfs"], "--baseline tmpfs: they are fusesg-native,"),
             (["--rows", "sideways"], "no row has that in its name: read 4K, depth 1;"),
             (["--plot", "peers.pdf"], "the name must end in .png or .svg"),
             (["--cpu", "9999"], "--cpu 9999: expected none or a CPU"),

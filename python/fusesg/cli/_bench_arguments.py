@@ -65,7 +65,7 @@ kernel's asynchronous I/O: no more of it is needed to load a server written in C
 The default takes about 5 minutes with all systems. Parts can be measured one by one and
 put together later; the samples of what is in several are joined:
   fusesg bench peers --rows depth --json > depth.json
-  fusesg bench peers --rows list --rows stat --json > names.json
+  fusesg bench peers --rows create --rows stat --json > names.json
   fusesg bench peers --from depth.json --from names.json --plot peers.svg
 
 examples:
@@ -128,7 +128,7 @@ def _add_peers(peers: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         action="append",
         default=[],
-        help="only rows with this in their names; may be repeated",
+        help="only the row of this name, or those with it in theirs; may be repeated",
     )
     peers.add_argument(
         "--rounds",

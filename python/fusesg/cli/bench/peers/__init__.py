@@ -52,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
     started = time.monotonic()
     rows = _chosen_rows(options.rows)
     names = _chosen_systems(options.systems)
+    if options.baseline:
+        _check_system("--baseline", options.baseline)
     if options.plot:
         _plot.check(options.plot)
     # with --json stdout is for a program
@@ -82,20 +84,32 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _chosen_rows(texts: Sequence[str]) -> list[BytesRow | NamesRow]:
-    for text in texts:
-        if not any(text in row.name for row in ROWS):
-            known = "; ".join(row.name for row in ROWS)
+    """Those that are named, or have a text in their names; without any, all."""
+    chosen = set()
+    names = [row.name for row in ROWS]
+    for text in texts or [""]:
+        found = [text] if text in names else [name for name in names if text in name]
+        if not found:
+            known = "; ".join(names)
             raise CommandError(f"--rows {text}: no row has that in its name: {known}")
-    return [row for row in ROWS if not texts or any(text in row.name for text in texts)]
+        chosen.update(found)
+    return [row for row in ROWS if row.name in chosen]
 
 
 def _chosen_systems(text: str | None) -> list[str]:
     known = [system.name for system in SYSTEMS]
-    names = text.split(",") if text else known
+    if text is None:
+        return known
+    names = text.split(",")
     for name in names:
-        if name not in known:
-            raise CommandError(f"--systems {name}: they are {', '.join(known)}")
+        _check_system("--systems", name)
     return [name for name in known if name in names]
+
+
+def _check_system(option: str, name: str) -> None:
+    known = [system.name for system in SYSTEMS]
+    if name not in known:
+        raise CommandError(f"{option} {name}: they are {', '.join(known)}")
 
 
 def _only(
