@@ -211,6 +211,15 @@ class TestBadPeer:
         assert failures(found) == [None, "error", None]
         assert "pyfuse3: error: [Errno 122] Disk quota exceeded: " in result.stderr
 
+    def test_that_cannot_be_read(self, bad):
+        result, found = bad(
+            "    def readlink(self, path, ctx):\n"
+            "        raise OSError(122, 'too much')\n"
+        )
+        assert result.returncode == 1
+        assert failures(found) == ["error"] * 3
+        assert "pyfuse3: error: [Errno 122] Disk quota exceeded: " in result.stderr
+
     def test_crash(self, bad):
         # while it is measured, after the check
         result, found = bad(

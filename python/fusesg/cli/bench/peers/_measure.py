@@ -144,12 +144,11 @@ class Measurement:
         name = subject.system.name
         where = f" ({result.name})" if result is not None else ""
         self.problems.append(f"{name}: {failure.word}: {failure.text}{where}")
-        failed = [each for _, each in self._rows]
+        failed = [result] if result is not None else []
         if failure.is_final:
+            failed = [each for _, each in self._rows]
             self._subjects.remove(subject)
             subject.stop()
-        else:
-            failed = [result] if result is not None else []
         for each in failed:
             # what was measured before a crash is as good as ever; bytes that are wrong
             # are of no use, however fast they come

@@ -136,9 +136,13 @@ class Subject:
         Raises:
             Failure: They are not the same, or cannot be read.
         """
-        # all by the client: reading may take for ever
-        shown = self._attempt(lambda: self._names.tree(self._mountpoint))
-        behind = self._attempt(lambda: self._names.tree(self.source))
+        try:
+            # by the client: reading may take for ever
+            shown = self._attempt(lambda: self._names.tree(self._mountpoint))
+            behind = self._attempt(lambda: self._names.tree(self.source))
+        except Failure as failure:
+            # what cannot be compared is not measured, whatever the reason
+            raise self._failure(failure.word, failure.text) from None
         if shown == behind:
             return
         name = next(
