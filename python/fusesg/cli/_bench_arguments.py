@@ -45,6 +45,7 @@ Does the same I/O on fusesg and on others of its kind, as far as they are instal
   fusesg-class   a class of fusesg: every operation, and all bytes, through Python
   libfuse        libfuse's passthrough_hp, in C++; found on PATH, or by --libfuse
   libfuse-copy   the same, copying rather than splicing
+  libfuse-single the same, copying, in one thread
   pyfuse3, mfusepy, fusepy
                  each with a program of its own that does what ours does; found in
                  this Python, or in one that is named by --python

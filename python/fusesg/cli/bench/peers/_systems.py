@@ -199,6 +199,11 @@ SYSTEMS: Sequence[Ours | PythonPeer | LibfusePeer] = (
         "passthrough_hp --nosplice",
         ("--nopassthrough", "--nosplice"),
     ),
+    LibfusePeer(
+        "libfuse-single",
+        "passthrough_hp --nosplice --single",
+        ("--nopassthrough", "--nosplice", "--single"),
+    ),
     PythonPeer(
         "pyfuse3",
         "async methods in trio, by inodes",
@@ -208,7 +213,7 @@ SYSTEMS: Sequence[Ours | PythonPeer | LibfusePeer] = (
     ),
     PythonPeer(
         "mfusepy",
-        "ctypes and threads, by paths",
+        "ctypes, one thread, by paths",
         "_mfusepy_loopback.py",
         "mfusepy",
         "fuse3",
@@ -217,7 +222,7 @@ SYSTEMS: Sequence[Ours | PythonPeer | LibfusePeer] = (
     ),
     PythonPeer(
         "fusepy",
-        "ctypes and threads, by paths",
+        "ctypes, one thread, by paths",
         "_fusepy_loopback.py",
         "fuse",
         "libfuse2",

@@ -1,7 +1,8 @@
 """fusepy: paths, by ctypes and the high-level interface of libfuse 2.
 
-Requests are served by libfuse's threads, its default. `big_writes` is what libfuse 2
-needs for writes of more than a page. Times are integers, as its documentation demands.
+One thread serves all, which is the faster way where nothing waits: several would wait
+for the interpreter lock, and for each other. `big_writes` is what libfuse 2 needs for
+writes of more than a page. Times are integers, as its documentation demands.
 """
 
 # ruff: noqa: ARG002 - fuse_operations of libfuse, and their arguments
@@ -88,6 +89,7 @@ def main() -> None:
         Loopback(source),
         mountpoint,
         foreground=True,
+        nothreads=True,
         default_permissions=True,
         big_writes=True,
         fsname="fusepy",
