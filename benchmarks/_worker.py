@@ -2,8 +2,9 @@
 
 Its arguments are the process that asks, and the suites. Each line of its input names a
 benchmark and the number of a combination of its parameters, in JSON; a line of JSON
-answers. Mounts stay for the next line that wants the same. Its environment says how much
-to measure (`_settings.EFFORT`); the fusesg to measure is in PYTHONPATH, or installed.
+answers. Mounts stay for the next line that wants the same. Its environment says how
+much to measure (`_settings.EFFORT`); the fusesg to measure is in PYTHONPATH, or
+installed.
 """
 
 from __future__ import annotations

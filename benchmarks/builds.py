@@ -5,7 +5,7 @@ builds anew only what differs; a target directory beside it; and what was built,
 commit. What is there needs neither the network nor a compiler.
 
 `python -m benchmarks.builds COMMIT DIRECTORY` is asv's build command: it puts the wheel
-into a directory.
+into a directory. Without a directory it only builds.
 """
 
 from __future__ import annotations
@@ -217,10 +217,12 @@ def _run(
 
 
 def main() -> None:
-    """Puts the wheel of a commit into a directory."""
-    commit, directory = sys.argv[1:]
+    """Builds the wheel of a commit, and puts it into a directory if there is one."""
+    commit, *directories = sys.argv[1:]
     try:
-        shutil.copy2(Builds().wheel(commit), directory)
+        wheel = Builds().wheel(commit)
+        for directory in directories:
+            shutil.copy2(wheel, directory)
     except BuildError as error:
         sys.exit(f"{commit[:10]} cannot be built: {error}")
 

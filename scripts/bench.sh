@@ -28,5 +28,13 @@ count=$(git rev-list --count "$range" 2>/dev/null) ||
 "$VENV/bin/python" -m benchmarks._workspace
 "$VENV/bin/asv" machine --yes >/dev/null
 
-say "Measuring $count commits: $range"
-"$VENV/bin/asv" run "$range" --show-stderr "$@"
+# asv gives up on a range whose first commit cannot be built
+commits=()
+for commit in $(git rev-list "$range"); do
+    say "Building ${commit:0:10}, if it is new"
+    if "$VENV/bin/python" -m benchmarks.builds "$commit"; then commits+=("$commit"); fi
+done
+[[ ${#commits[@]} -gt 0 ]] || fail 'none of the commits can be built'
+
+say "Measuring ${#commits[@]} of $count commits: $range"
+printf '%s\n' "${commits[@]}" | "$VENV/bin/asv" run HASHFILE:- --show-stderr "$@"
