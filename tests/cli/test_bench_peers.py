@@ -285,7 +285,9 @@ class TestMissing:
         assert "Traceback" not in result.stderr
 
     def test_libfuse(self, tmp_path):
-        result = peers("--systems", "libfuse", env={**os.environ, "PATH": os.defpath})
+        result = peers(
+            "--systems", "libfuse-copy", env={**os.environ, "PATH": os.defpath}
+        )
         assert result.returncode == 1
         assert "no program passthrough_hp on PATH (build it from" in result.stderr
         for text, message in (
@@ -295,18 +297,18 @@ class TestMissing:
             program = tmp_path / "passthrough_hp"
             program.write_text(f"#!/bin/sh\n{text}\n")
             program.chmod(0o755)
-            result = peers("--systems", "libfuse", "--libfuse", program)
+            result = peers("--systems", "libfuse-copy", "--libfuse", program)
             assert result.returncode == 1
             assert message in result.stderr
 
     @pytest.mark.usefixtures("fuse_no_leaks", "fuse_available")
     def test_the_rest_goes_on(self):
-        systems = ("--systems", "fusesg-native,libfuse", *NO_LIBFUSE)
+        systems = ("--systems", "fusesg-native,libfuse-copy", *NO_LIBFUSE)
         result = peers("--quick", "--rows", "stat", *systems)
         assert (result.returncode, result.stderr) == (0, "")
         first, *lines = result.stdout.splitlines()
-        assert first == "libfuse is missing: no program /does/not/exist"
-        assert "- libfuse is missing: no program /does/not/exist" in lines
+        assert first == "libfuse-copy is missing: no program /does/not/exist"
+        assert "- libfuse-copy is missing: no program /does/not/exist" in lines
         assert any(line.startswith("  to have it: build it") for line in lines)
         assert any(line.startswith("| stat ") for line in lines)
 
@@ -535,11 +537,25 @@ class TestTable:
     def test_digits(self, number, text):
         assert _table.shown(number) == text
 
-    def test_baseline(self):
-        result = result_of({"native": [1e-5], "libfuse": [4e-5]})
-        assert _table.baseline_of(result, "native") == "native"
-        assert _table.baseline_of(result, None) == "libfuse"
-        assert _table.baseline_of(result_of({"class": [1.0]}), "libfuse") == "class"
+    @pytest.mark.parametrize(
+        ("samples", "wanted", "said", "ratio"),
+        [
+            # of a library the fastest in the row
+            ({"pyfuse3": 4e-5, "libfuse-copy": 1e-5, "libfuse-splice": 2e-5}, None,
+             "libfuse, whichever is the fastest", "0.25"),
+            ({"pyfuse3": 4e-5, "libfuse-copy": 1e-5, "libfuse-splice": 2e-5},
+             "libfuse-splice", "libfuse-splice", "0.50"),
+            ({"pyfuse3": 4e-5, "fusesg-native": 1e-5}, None, "pyfuse3", "1.00"),
+            # which was not there
+            ({"pyfuse3": 4e-5, "mfusepy": 8e-5}, "fusepy", "pyfuse3", "1.00"),
+        ],
+    )  # fmt: skip
+    def test_baseline(self, samples, wanted, said, ratio):
+        result = result_of({name: [seconds] for name, seconds in samples.items()})
+        lines = list(_table.lines(result, wanted))
+        assert f"How many times {said}:" in lines
+        row = lines[lines.index(f"How many times {said}:") + 4]
+        assert row.split("|")[2].strip() == ratio
 
     def test_rate(self):
         assert rate("MB/s", 1_000_000, 0.5) == 2.0

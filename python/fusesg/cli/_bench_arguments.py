@@ -43,9 +43,9 @@ _BENCH_PEERS = """\
 Does the same I/O on fusesg and on others of its kind, as far as they are installed:
   fusesg-native  fusesg.Passthrough, without Python
   fusesg-class   a class of fusesg: every operation, and all bytes, through Python
-  libfuse        libfuse's passthrough_hp, in C++; found on PATH, or by --libfuse
-  libfuse-copy   the same, copying rather than splicing
-  libfuse-single the same, copying, in one thread
+  libfuse-splice, libfuse-copy, libfuse-single
+                 libfuse's passthrough_hp, in C++: as it comes, copying, and copying in
+                 one thread; found on PATH, or by --libfuse
   pyfuse3, mfusepy, fusepy
                  each with a program of its own that does what ours does; found in
                  this Python, or in one that is named by --python
@@ -72,7 +72,7 @@ put together later; the samples of what is in several are joined:
 examples:
   fusesg bench peers
   fusesg bench peers --plot peers.svg --json > peers.json
-  fusesg bench peers --systems fusesg-class,pyfuse3 --python ~/venv/bin/python
+  fusesg bench peers --systems fusesg,pyfuse3 --python ~/venv/bin/python
   fusesg bench peers --systems libfuse --libfuse build/example/passthrough_hp
   fusesg bench peers --quick
 """
@@ -122,7 +122,7 @@ def _add_peers(peers: argparse.ArgumentParser) -> None:
     peers.add_argument(
         "--systems",
         metavar="NAME[,NAME...]",
-        help="only these, see below; default: all that are installed",
+        help="only these, see below, or libraries; default: all that are installed",
     )
     peers.add_argument(
         "--rows",
@@ -165,7 +165,8 @@ def _add_peers(peers: argparse.ArgumentParser) -> None:
     peers.add_argument(
         "--baseline",
         metavar="NAME",
-        help="the system that is 1 in the table of ratios; default: libfuse",
+        help="what is 1 in the table of ratios: a system, or the fastest of a library; "
+        "default: libfuse",
     )
     peers.add_argument(
         "--from",

@@ -23,7 +23,13 @@ from fusesg.cli.bench.peers._result import (
 )
 from fusesg.cli.bench.peers._rows import ROWS, BytesRow, NamesRow
 from fusesg.cli.bench.peers._subject import Subject
-from fusesg.cli.bench.peers._systems import SYSTEMS, Installed, MissingError, Tools
+from fusesg.cli.bench.peers._systems import (
+    SYSTEMS,
+    Installed,
+    MissingError,
+    Tools,
+    is_of,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -51,9 +57,10 @@ def run(options: argparse.Namespace) -> int:
     """
     started = time.monotonic()
     rows = _chosen_rows(options.rows)
-    names = _chosen_systems(options.systems)
+    known = [system.name for system in SYSTEMS]
+    names = _chosen_systems(options.systems.split(",") if options.systems else known)
     if options.baseline:
-        _check_system("--baseline", options.baseline)
+        _named("--baseline", options.baseline)
     if options.plot:
         _plot.check(options.plot)
     # with --json stdout is for a program
@@ -73,8 +80,7 @@ def run(options: argparse.Namespace) -> int:
         print(_result.as_json(result))
     else:
         print()
-        baseline = _table.baseline_of(result, options.baseline)
-        print(*_table.lines(result, baseline), sep="\n")
+        print(*_table.lines(result, options.baseline), sep="\n")
         seconds = time.monotonic() - started
         chart = f"; the chart is in {options.plot}" if options.plot else ""
         print(f"\n{len(result.rows)} rows{chart} ({seconds:.0f} s).")
@@ -96,20 +102,17 @@ def _chosen_rows(texts: Sequence[str]) -> list[BytesRow | NamesRow]:
     return [row for row in ROWS if row.name in chosen]
 
 
-def _chosen_systems(text: str | None) -> list[str]:
-    known = [system.name for system in SYSTEMS]
-    if text is None:
-        return known
-    names = text.split(",")
-    for name in names:
-        _check_system("--systems", name)
-    return [name for name in known if name in names]
+def _chosen_systems(texts: Sequence[str]) -> list[str]:
+    chosen = {name for text in texts for name in _named("--systems", text)}
+    return [system.name for system in SYSTEMS if system.name in chosen]
 
 
-def _check_system(option: str, name: str) -> None:
+def _named(option: str, text: str) -> list[str]:
+    """The systems of a name, or of the library of that name."""
     known = [system.name for system in SYSTEMS]
-    if name not in known:
-        raise CommandError(f"{option} {name}: they are {', '.join(known)}")
+    if found := [name for name in known if is_of(name, text)]:
+        return found
+    raise CommandError(f"{option} {text}: they are {', '.join(known)}")
 
 
 def _only(

@@ -190,8 +190,8 @@ SYSTEMS: Sequence[Ours | PythonPeer | LibfusePeer] = (
     Ours("fusesg-native", "Passthrough, without Python", "_fusesg_native.py"),
     Ours("fusesg-class", "every operation in Python", "_fusesg_class.py"),
     LibfusePeer(
-        "libfuse",
-        "passthrough_hp, in C++; it splices",
+        "libfuse-splice",
+        "passthrough_hp, in C++",
         ("--nopassthrough",),
     ),
     LibfusePeer(
@@ -229,3 +229,8 @@ SYSTEMS: Sequence[Ours | PythonPeer | LibfusePeer] = (
     ),
 )
 """In the order in which they are shown."""
+
+
+def is_of(system: str, name: str) -> bool:
+    """Whether a system has a name, or is one of several of a library of that name."""
+    return system == name or system.startswith(f"{name}-")

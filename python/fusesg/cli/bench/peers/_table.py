@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fusesg.cli.bench.peers._systems import is_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -17,18 +19,21 @@ def lines(result: Result, baseline: str | None) -> Iterator[str]:
 
     Args:
         result: What to show.
-        baseline: The system that is 1 in the second table; None leaves it out.
+        baseline: The system that is 1 in the second table, or the library of several,
+            of which the fastest is; None is libfuse, or what there is.
     """
     names = [system.name for system in result.systems]
     head = ["", "", *names]
     yield from _aligned(
         [head, *([row.name, row.unit, *_rates(row, names)] for row in result.rows)]
     )
-    if baseline is not None and names != [baseline]:
+    one, baselines = _baselines(names, baseline)
+    if names != baselines:
         yield ""
-        yield f"How many times {baseline}:"
+        fastest = ", whichever is the fastest" if len(baselines) > 1 else ""
+        yield f"How many times {one}{fastest}:"
         yield ""
-        times = [[row.name, *_times(row, names, baseline)] for row in result.rows]
+        times = [[row.name, *_times(row, names, baselines)] for row in result.rows]
         yield from _aligned([["", *names], *times], first_numbers=1)
     yield ""
     for system in result.systems:
@@ -43,13 +48,12 @@ def lines(result: Result, baseline: str | None) -> Iterator[str]:
         yield f"- {note}"
 
 
-def baseline_of(result: Result, wanted: str | None) -> str | None:
-    """What the second table compares with: what is wanted, or libfuse, or the first."""
-    names = [system.name for system in result.systems]
-    for name in (wanted, "libfuse", *names):
-        if name in names:
-            return name
-    return None
+def _baselines(names: Sequence[str], wanted: str | None) -> tuple[str, list[str]]:
+    """What the second table compares with: its name, and the systems of that name."""
+    for name in filter(None, (wanted, "libfuse", *names)):
+        if found := [each for each in names if is_of(each, name)]:
+            return name, found
+    raise AssertionError("no system has been measured")
 
 
 def shown(rate: float) -> str:
@@ -65,8 +69,11 @@ def _rates(row: RowResult, names: Sequence[str]) -> Iterator[str]:
         yield row.failures.get(name, _NOTHING) if rate is None else shown(rate)
 
 
-def _times(row: RowResult, names: Sequence[str], baseline: str) -> Iterator[str]:
-    one = row.seconds(baseline)
+def _times(
+    row: RowResult, names: Sequence[str], baselines: Sequence[str]
+) -> Iterator[str]:
+    ones = [seconds for each in baselines if (seconds := row.seconds(each))]
+    one = min(ones, default=None)
     for name in names:
         seconds = row.seconds(name)
         yield _NOTHING if one is None or seconds is None else f"{one / seconds:.2f}"
