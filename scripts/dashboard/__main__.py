@@ -4,7 +4,8 @@
   `.asv/html`. Needs no network, and the pages need none either.
 - `serve` shows them to browsers on this machine.
 - `check` opens them in a headless browser and looks whether all of it is drawn.
-- `keep` copies the results of this machine into `benchmarks/history`.
+- `keep` copies the results of this machine into `benchmarks/history`, which is part of
+  the repository.
 """
 
 from __future__ import annotations
@@ -61,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=_check)
     command = commands.add_parser("keep", help="put results into the repository")
+    command.add_argument(
+        "--machine", required=True, metavar="NAME", help="what to call this machine"
+    )
     command.set_defaults(command=_keep)
     return parser
 
@@ -90,8 +94,8 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _keep(options: argparse.Namespace) -> int:
-    kept = keep(options.root.resolve())
-    print(f"{HISTORY} has results of {kept} commits of this machine")
+    kept = keep(options.root.resolve(), options.machine)
+    print(f"{HISTORY}/{options.machine} has results of {kept} commits")
     return 0
 
 

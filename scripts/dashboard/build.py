@@ -74,8 +74,12 @@ def build(root: Path, share: Path) -> Path:
     return site
 
 
-def keep(root: Path) -> int:
+def keep(root: Path, machine: str) -> int:
     """Puts the results of this machine into the repository.
+
+    Args:
+        root: The directory of the checkout.
+        machine: What the machine is called there.
 
     Returns:
         Of how many commits there are any.
@@ -83,7 +87,7 @@ def keep(root: Path) -> int:
     config = _config(root)
     known = commits.Repository(root).on_branches(config["branches"])
     own = root / str(config.get("results_dir", "results"))
-    if not (kept := results.keep(own, root / HISTORY, known)):
+    if not (kept := results.keep(own, root / HISTORY, known, machine)):
         raise DashboardError(f"there are no results in {own}; make bench makes some")
     return kept
 

@@ -161,7 +161,7 @@ class Visit:
         return found
 
     def one_graph_by_mouse(self) -> None:
-        """A point that tells about itself, a range that is chosen, the buttons."""
+        """A point that tells of itself, buttons, a range, the list of benchmarks."""
         name = next(name for name, parameters, _ in self.benchmarks() if not parameters)
         with self.opened("mouse", f"index.html#{name}") as page:
             self.expect(page, "inspectPage.isThere()")
@@ -175,6 +175,8 @@ class Visit:
             everything = page.evaluate("$('#range').val()")
             page.drag("#main-graph .flot-overlay", 0.4, 0.6)
             self.expect(page, f"$('#range').val() !== {json.dumps(everything)}")
+            page.click("#graphdisplay-navigation label.nav-header")
+            self.expect(page, "$('#graphdisplay-navigation ul.tree:visible a').length")
 
     def all_graphs(self) -> None:
         """Each benchmark over commits and over each parameter, in one tab."""

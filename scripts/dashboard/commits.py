@@ -51,7 +51,7 @@ class Repository:
         except FileNotFoundError:
             raise DashboardError("git is not in PATH; install it") from None
         if done.returncode:
-            reason = done.stderr.strip().removeprefix("fatal: ")
+            reason = done.stderr.strip().partition("\n")[0].removeprefix("fatal: ")
             raise DashboardError(f"git {arguments[0]}: {reason}")
         return done.stdout
 

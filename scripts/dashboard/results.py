@@ -96,27 +96,37 @@ def _has_value(result: list[Any]) -> bool:
     return any(value is not None and value == value for value in values or ())  # noqa: PLR0124
 
 
-def keep(own: Path, history: Path, known: set[str]) -> int:
+def keep(own: Path, history: Path, known: set[str], name: str) -> int:
     """Copies results of known commits from where asv writes to where they are kept.
+
+    Args:
+        own: Where asv writes.
+        history: Where they are kept.
+        known: The commits of the project.
+        name: What the machine is called there. That of its host may be somebody else's
+            host's, too, and the dashboard would take both for one.
 
     Returns:
         Of how many commits there were any.
     """
     commits = set()
+    place = history / name
     for path in result_files(own):
         content = read(path)
         if content.get("commit_hash") not in known:
             continue
         commits.add(content["commit_hash"])
-        target = history / path.parent.name / path.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
-        shutil.copy(path.with_name(MACHINE), target.with_name(MACHINE))
+        content["params"]["machine"] = name
+        _write(place / path.name, content)
+        _write(place / MACHINE, read(path.with_name(MACHINE)) | {"machine": name})
     if commits:
-        benchmarks = (
-            read(history / BENCHMARKS) if (history / BENCHMARKS).exists() else {}
-        )
-        benchmarks |= read(own / BENCHMARKS)
-        text = json.dumps(benchmarks, indent=1, sort_keys=True)
-        (history / BENCHMARKS).write_text(f"{text}\n", encoding="utf-8")
+        kept = history / BENCHMARKS
+        benchmarks = read(kept) if kept.exists() else {}
+        _write(kept, benchmarks | read(own / BENCHMARKS), indent=1)
     return len(commits)
+
+
+def _write(path: Path, content: Json, indent: int | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=indent, sort_keys=indent is not None)
+    path.write_text(f"{text}\n", encoding="utf-8")

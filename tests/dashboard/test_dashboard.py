@@ -120,12 +120,13 @@ def test_libraries_come_with_their_notices(published):
 
 
 def test_kept_results_are_shown_in_a_clone(project, tmp_path):
-    done = project.dashboard("keep")
-    assert "results of 4 commits" in done.stdout
+    done = project.dashboard("keep", "--machine", "reference")
+    assert "benchmarks/history/reference has results of 4 commits" in done.stdout
     shutil.rmtree(project.root / ".asv")
     built(project)
-    shown = project.published()["revision_to_hash"].values()
-    assert sorted(shown) == sorted(project.commits)
+    index = project.published()
+    assert sorted(index["revision_to_hash"].values()) == sorted(project.commits)
+    assert index["params"]["machine"] == ["reference"]
 
 
 def test_results_of_other_commits_are_left_out(project):
