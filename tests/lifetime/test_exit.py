@@ -89,3 +89,20 @@ say("now")
     assert result.stdout.startswith("now\n"), result.stderr
     assert result.returncode == status, result.stderr
     gone()
+
+
+@pytest.mark.parametrize("end", ["SIGKILL", "_exit", "SIGSEGV"])
+def test_the_process_ends_while_it_mounts(run_child, gone, end):
+    """The kernel has the mount already, and nobody serves it yet."""
+    code, status = ENDS[end]
+    program = f"""
+class Starting(Served):
+    def init(self):
+        say(mountpoint in open("/proc/self/mounts").read())
+        {code}
+
+fusesg.mount(Starting(), mountpoint)
+"""
+    result = run_child(program)
+    assert (result.stdout, result.returncode) == ("True\n", status), result.stderr
+    gone()

@@ -72,8 +72,17 @@ impl Mount {
                 MountError::new(format!("cpu_affinity: {error}"), Some(libc::EINVAL))
             })?;
         }
-        let Mounted { device, point, info } = mounting::mount(&config)?;
-        let id = info.id;
+        let place = mounting::examine(&config.mountpoint)?;
+        let watcher = Watcher::spawn(&place.point)
+            .inspect_err(|error| {
+                log::warn!("no watcher, a killed server would leave a dead mount: {error}");
+            })
+            .ok();
+        let Mounted { device, info } = mounting::mount(&config, &place)?;
+        if let Some(watcher) = &watcher {
+            watcher.watch(&info);
+        }
+        let (point, id) = (place.point, info.id);
         // whatever fails from here on takes the mount away again
         let mounted = UnmountOnDrop { point: &point, id };
         let failed = |what: &str, error: &io::Error| {
@@ -98,11 +107,6 @@ impl Mount {
             MountError::new(format!("the file system's init failed: {errno}"), Some(errno.number()))
         })?;
 
-        let watcher = Watcher::spawn(&info, &point)
-            .inspect_err(|error| {
-                log::warn!("no watcher, a killed server would leave a dead mount: {error}");
-            })
-            .ok();
         let inner = Arc::new(Inner {
             config,
             point: point.clone(),
@@ -355,9 +359,7 @@ impl ServingMount {
         drop(not_inherited);
         inner.connection.own_reply.close();
         inner.connection.data_path.pipes.close();
-        if let Some(watcher) = watcher {
-            watcher.dismiss();
-        }
+        drop(watcher);
         inner.ended.come();
     }
 }

@@ -7,6 +7,9 @@
 //! gone), and detaches it. On a regular unmount it is told so and just ends. It is nobody's
 //! child, has a session of its own and keeps none of our memory and descriptors.
 //!
+//! It is there before the mount is, and is told of that as soon as its id is known: making a
+//! mount includes what the file system does to start, which may take long.
+//!
 //! Our end of the pipe is in the descriptor table of one thread alone, the keeper. A
 //! process that is killed while a thread of it waits for its own mount (or closes a file
 //! there, which sends a FLUSH) is stuck: that thread keeps the common descriptor table, and
@@ -29,8 +32,9 @@ use crate::fork::NotInherited;
 use crate::mounting::MountInfo;
 use crate::sys;
 
-/// Paths come as arguments and are never part of the script. `$2` is the mount point as
-/// /proc/self/mountinfo writes it, `$4` as it is.
+/// Paths come as arguments and are never part of the script: the mount point, and the number
+/// of the server. Once there is a mount they are its id, the mount point as
+/// /proc/self/mountinfo writes it, the device, and those two.
 const SCRIPT: &str = r#"
 end_mount() {
     ours=
@@ -52,20 +56,23 @@ look_for_core_dump() {
     done
 }
 guard=
-while read -r word; do
+while read -r word id point device; do
     case $word in
+        mounted) set -- "$id" "$point" "$device" "$@" ;;
         waiting) look_for_core_dump "$@" & guard=$! ;;
         done | working) [ -n "$guard" ] && kill -s KILL "$guard"; guard= ;;
     esac
     [ "$word" = done ] && exit 0
 done
 [ -n "$guard" ] && kill -s KILL "$guard"
-end_mount "$@"
+[ $# -eq 5 ] && end_mount "$@"
 "#;
 
 /// What the watcher is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Word {
+    /// The line says which mount it is; answered when it is written.
+    Mounted { line: Vec<u8>, written: Sender<()> },
     /// A thread of this process waits for the mount.
     Waiting,
     /// None does any more.
@@ -75,8 +82,9 @@ pub(crate) enum Word {
 }
 
 impl Word {
-    fn line(self) -> &'static [u8] {
+    fn line(&self) -> &[u8] {
         match self {
+            Self::Mounted { line, .. } => line,
             Self::Waiting => b"waiting\n",
             Self::Working => b"working\n",
             Self::Done => b"done\n",
@@ -84,30 +92,26 @@ impl Word {
     }
 }
 
-/// The watcher of one mount.
+/// The watcher of one mount. Dropped, it ends: there is nothing left to clean up.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     pid: i32,
     /// To the keeper, who passes them on.
     words: Sender<Word>,
-    keeper: JoinHandle<()>,
+    /// Until dropped.
+    keeper: Option<JoinHandle<()>>,
 }
 
 impl Watcher {
-    /// Starts the watcher of `mount`, which is at `point`.
-    pub(crate) fn spawn(mount: &MountInfo, point: &Path) -> io::Result<Self> {
+    /// Starts the watcher of what will be mounted at `point`.
+    pub(crate) fn spawn(point: &Path) -> io::Result<Self> {
         let (stdin, pipe) = io::pipe()?;
-        let id = mount.id.id.to_string();
-        let device = format!("0:{}", mount.id.minor);
         let server = std::process::id().to_string();
         let arguments = [
             OsStr::new("sh"),
             OsStr::new("-c"),
             OsStr::new(SCRIPT),
             OsStr::new("fusesg-watcher"),
-            OsStr::new(&id),
-            &mount.escaped_point,
-            OsStr::new(&device),
             point.as_os_str(),
             OsStr::new(&server),
         ];
@@ -118,7 +122,7 @@ impl Watcher {
         let environment = [c"PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned()];
         let pid = sys::spawn_detached(c"/bin/sh", &arguments, &environment, stdin.as_fd())?;
         match keep(pipe) {
-            Ok((words, keeper)) => Ok(Self { pid, words, keeper }),
+            Ok((words, keeper)) => Ok(Self { pid, words, keeper: Some(keeper) }),
             Err(error) => {
                 // it was dismissed
                 sys::reap(pid);
@@ -127,17 +131,30 @@ impl Watcher {
         }
     }
 
+    /// This is the mount to clean up, whatever happens from now on.
+    pub(crate) fn watch(&self, mount: &MountInfo) {
+        let mut line = format!("mounted {} ", mount.id.id).into_bytes();
+        // without white space, as it is written there
+        line.extend_from_slice(mount.escaped_point.as_bytes());
+        line.extend_from_slice(format!(" 0:{}\n", mount.id.minor).as_bytes());
+        let (written, answer) = mpsc::channel();
+        let _ = self.words.send(Word::Mounted { line, written });
+        let _ = answer.recv();
+    }
+
     /// A way to tell the watcher more.
     pub(crate) fn words(&self) -> Sender<Word> {
         self.words.clone()
     }
+}
 
-    /// Ends the watcher: there is nothing left to clean up.
-    pub(crate) fn dismiss(self) {
-        let Self { pid, words, keeper } = self;
-        let _ = words.send(Word::Done);
-        let _ = keeper.join();
-        sys::reap(pid);
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let _ = self.words.send(Word::Done);
+        if let Some(keeper) = self.keeper.take() {
+            let _ = keeper.join();
+        }
+        sys::reap(self.pid);
     }
 }
 
@@ -158,8 +175,10 @@ fn keep(mut pipe: PipeWriter) -> io::Result<(Sender<Word>, JoinHandle<()>)> {
         for word in last.into_iter().chain(told) {
             // a watcher that somebody killed is gone already
             let _ = pipe.write_all(word.line());
-            if word == Word::Done {
-                break;
+            match word {
+                Word::Mounted { written, .. } => drop(written.send(())),
+                Word::Waiting | Word::Working => {}
+                Word::Done => break,
             }
         }
     })?;

@@ -25,23 +25,36 @@ use crate::{MountConfig, sys};
 pub(crate) struct Mounted {
     /// The device that its requests come from.
     pub(crate) device: OwnedFd,
-    /// Absolute, without symbolic links: as the kernel knows it.
-    pub(crate) point: PathBuf,
     pub(crate) info: MountInfo,
 }
 
+/// Where something can be mounted.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Absolute, without symbolic links: as the kernel knows it.
+    pub(crate) point: PathBuf,
+    /// Its file type bits, which the root has to have.
+    root_mode: u32,
+}
+
+/// Looks whether something can be mounted at `point`.
+pub(crate) fn examine(point: &Path) -> Result<Place, MountError> {
+    let (point, root_mode) = error::examine(point)?;
+    Ok(Place { point, root_mode })
+}
+
 /// Mounts a FUSE file system.
-pub(crate) fn mount(config: &MountConfig) -> Result<Mounted, MountError> {
-    let (point, root_mode) = error::examine(&config.mountpoint)?;
-    let device = match kernel::mount(config, &point, root_mode) {
+pub(crate) fn mount(config: &MountConfig, place: &Place) -> Result<Mounted, MountError> {
+    let Place { point, root_mode } = place;
+    let device = match kernel::mount(config, point, *root_mode) {
         Ok(device) => device,
-        Err(kernel::Failure::NotPermitted) => fusermount::mount(config, &point)?,
+        Err(kernel::Failure::NotPermitted) => fusermount::mount(config, point)?,
         Err(kernel::Failure::Other(error)) => return Err(error),
     };
-    match topmost(&point) {
+    match topmost(point) {
         Ok(Some(mut info)) if info.is_fuse() => {
-            info.id.unique = unique_id(&point);
-            Ok(Mounted { device, point, info })
+            info.id.unique = unique_id(point);
+            Ok(Mounted { device, info })
         }
         Ok(_) => Err(MountError::new(
             format!(
@@ -51,7 +64,7 @@ pub(crate) fn mount(config: &MountConfig) -> Result<Mounted, MountError> {
             None,
         )),
         Err(error) => {
-            let _ = detach(&point);
+            let _ = detach(point);
             Err(MountError::io("/proc/self/mountinfo cannot be read; mount /proc", &error))
         }
     }
