@@ -6,10 +6,12 @@ import contextlib
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -18,7 +20,7 @@ import pytest
 import fusesg
 from fusesg.cli._errors import CommandError
 from fusesg.cli._load import Job, Load
-from fusesg.cli.bench import _measure
+from fusesg.cli.bench import _machine, _measure
 from fusesg.cli.bench._case import Case, Counts, MountWay, Way
 from fusesg.cli.bench._client_way import ClientWay
 from fusesg.cli.bench._residency import pages_in_memory
@@ -317,6 +319,26 @@ def directories_of(pid):
     return {
         path.parent for path in paths if path.parent.name.startswith("fusesg-bench-")
     }
+
+
+class TestNeighbours:
+    """Who else uses the machine must not be taken for what is measured."""
+
+    def test_are_told(self):
+        neighbours = _machine.Neighbours()
+        # not waited for: somebody else's
+        with subprocess.Popen(
+            [sys.executable, "-c", "print(1, flush=True)\nwhile True: pass"],
+            stdout=subprocess.PIPE,
+        ) as busy:
+            assert busy.stdout is not None
+            busy.stdout.readline()
+            until = time.monotonic() + 0.5
+            while time.monotonic() < until:
+                os.times()
+            (note,) = neighbours.note()
+            busy.kill()
+        assert re.fullmatch(r"others used \d+% of the CPUs meanwhile: .*", note)
 
 
 class TestWays:

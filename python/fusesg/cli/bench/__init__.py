@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -59,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         CommandError: It could not be measured, or bytes were wrong.
     """
-    started, load = time.monotonic(), os.getloadavg()[0]
+    started, neighbours = time.monotonic(), _machine.Neighbours()
     groups = _chosen(options.only)
     if options.plot:
         _plot.check(options.plot)
@@ -82,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
         where = f": {error.filename}" if error.filename else ""
         raise CommandError(f"{error.strerror or error}{where}") from error
     verdicts = _verdicts.verdicts(rows, quick=options.quick)
-    notes = [placement, *_machine.busy(load), *notes, *verdicts]
+    notes = [placement, *neighbours.note(), *notes, *verdicts]
     if options.json:
         fields = [row.as_dict() for row in rows]
         date = time.strftime("%Y-%m-%d", time.gmtime())

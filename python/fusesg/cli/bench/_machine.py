@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 
 import fusesg
 
-_BUSY_SHARE = 0.5  # of the CPUs
+_DISTURBING_SHARE = 0.05
 
 
 def describe() -> dict[str, object]:
@@ -22,15 +23,34 @@ def describe() -> dict[str, object]:
     }
 
 
-def busy(load: float) -> list[str]:
-    """A remark if others use the machine.
+class Neighbours:
+    """Watches, from now on, how much others than this process use the CPUs."""
 
-    Args:
-        load: The load average from before anything was measured.
-    """
-    if load < _BUSY_SHARE * (os.cpu_count() or 1):
-        return []
-    return [f"other programs used the machine (load {load:.1f}): times are disturbed"]
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._used = _used()
+
+    def note(self) -> list[str]:
+        """A remark if it is so much that times are disturbed.
+
+        Processes that this one has started count as others until they have ended.
+        """
+        available = (time.monotonic() - self._started) * (os.cpu_count() or 1)
+        share = (_used() - self._used) / available
+        if share < _DISTURBING_SHARE:
+            return []
+        return [
+            f"others used {share:.0%} of the CPUs meanwhile: the times are disturbed"
+        ]
+
+
+def _used() -> float:
+    """Seconds that CPUs have worked for others, and for children not yet ended."""
+    with open("/proc/stat", encoding="ascii") as file:
+        user, nice, system, _idle, _wait, *interrupts = file.readline().split()[1:9]
+    ticks = sum(map(int, (user, nice, system, *interrupts)))
+    ours = os.times()
+    return ticks / os.sysconf("SC_CLK_TCK") - sum(ours[:4])
 
 
 def _cpu() -> str:

@@ -136,7 +136,6 @@ def _measured(
     names: Sequence[str],
     progress: TextIO,
 ) -> Result:
-    load = os.getloadavg()[0]
     for line in _files.remove_left():
         print(line, file=sys.stderr)
     tools = Tools(options.python, options.libfuse)
@@ -146,6 +145,7 @@ def _measured(
     quick = options.quick
     seconds = options.seconds or (_SECONDS_QUICK if quick else _SECONDS)
     rounds = options.rounds or (_ROUNDS_QUICK if quick else _ROUNDS)
+    neighbours = _machine.Neighbours()
     started = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     cpus, where = _placement.choose(options.cpu)
     results = [
@@ -201,7 +201,7 @@ def _measured(
         rows=results,
         notes=[
             *(["--quick: the times mean nothing"] if quick else []),
-            *_machine.busy(load),
+            *neighbours.note(),
         ],
         problems=measurement.problems,
     )
