@@ -316,8 +316,8 @@ class Mount:
         This and the other notifications go out in the order of their calls, from a
         thread of their own: they return at once, and may be called from any thread, in
         callbacks and coroutines too. What the kernel does not know is ignored, and so
-        is all of them once the mount has ended, and in a forked child. "Follow changes",
-        among the guides of the documentation, has examples.
+        is all of them once the mount has ended, and in a forked child. There are
+        examples in the guide "Follow changes".
 
         Args:
             inode: The inode.
