@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -44,9 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for line in _remarks(made):
             print(line, file=sys.stderr)
-        base, head = (
-            _build(made, revision) for revision in (options.base, options.head)
-        )
+        # a name that is wrong is told before anything is built
+        revisions = (options.base, options.head)
+        commits = [made.resolve(revision) for revision in revisions]
+        base, head = map(functools.partial(_build, made), revisions, commits)
     except builds.BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return _FAILED
@@ -130,8 +132,7 @@ def _remarks(made: builds.Builds) -> list[str]:
     return remarks
 
 
-def _build(made: builds.Builds, revision: str) -> Build:
-    commit = made.resolve(revision)
+def _build(made: builds.Builds, revision: str, commit: str) -> Build:
     print(f"building {revision} ({commit[:10]}), if it is new", file=sys.stderr)
     try:
         return Build.of(made, commit)
