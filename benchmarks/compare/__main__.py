@@ -15,11 +15,13 @@ from benchmarks._settings import ROOT
 from benchmarks._workspace import tell_leftovers
 from benchmarks.compare import _table
 from benchmarks.compare._cases import chosen
-from benchmarks.compare._measure import Build, measure
+from benchmarks.compare._measure import Build, Measured, measure
 from benchmarks.compare._statistics import Verdict, compare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from benchmarks.compare._cases import Case
 
 _FIRST_PAIRS = 6
 _ENOUGH_PAIRS = 12
@@ -52,7 +54,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except builds.BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return _FAILED
+    found, suspects = _measured(cases, base, head, options)
+    rows = _table.rows(found, suspects, options.threshold)
+    print("\n".join(_table.lines(rows, base.commit, head.commit, options.threshold)))
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump([row.as_dict() for row in rows], file, indent=2)
+    bad = any(row.verdict is Verdict.SLOWER or row.is_broken for row in rows)
+    return _SLOWER if bad else 0
+
+
+def _measured(
+    cases: Sequence[Case], base: Build, head: Build, options: argparse.Namespace
+) -> tuple[dict[Case, Measured], list[Case]]:
+    """What was found, and which of them was measured more than a few times."""
     deadline = time.monotonic() + 60 * options.minutes
+    again = functools.partial(
+        measure, base=base, head=head, pairs=options.pairs, deadline=deadline
+    )
     found = measure("all", cases, base, head, pairs=_FIRST_PAIRS)
     suspects = [
         case
@@ -61,22 +80,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         and comparison.is_suspect(options.threshold)
     ]
     if suspects:
-        found |= measure(
-            f"{len(suspects)} again",
-            suspects,
-            base,
-            head,
-            pairs=options.pairs,
-            deadline=deadline,
-            enough=_ENOUGH_PAIRS,
-        )
-    rows = _table.rows(found, suspects, options.threshold)
-    print("\n".join(_table.lines(rows, base.commit, head.commit, options.threshold)))
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump([row.as_dict() for row in rows], file, indent=2)
-    bad = any(row.verdict is Verdict.SLOWER or row.is_broken for row in rows)
-    return _SLOWER if bad else 0
+        found |= again(f"{len(suspects)} again", suspects, enough=_ENOUGH_PAIRS)
+    doubtful = [
+        case
+        for case in suspects
+        if (comparison := compare(found[case].pairs))
+        and comparison.is_doubtful(options.threshold)
+    ]
+    if doubtful:
+        for case, more in again(f"{len(doubtful)} once more", doubtful).items():
+            found[case].pairs += more.pairs
+            found[case].problems = more.problems
+    return found, suspects
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

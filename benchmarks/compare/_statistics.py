@@ -62,6 +62,11 @@ class Comparison:
             return Verdict.SAME
         return Verdict.UNSURE
 
+    def is_doubtful(self, threshold: float) -> bool:
+        """Whether it looks slower or faster, but is not certain."""
+        has_changed = max(self.ratio, 1 / self.ratio) >= 1 + threshold
+        return has_changed and self.verdict(threshold) is Verdict.UNSURE
+
     def is_suspect(self, threshold: float) -> bool:
         """Whether it is worth measuring again, after only a few pairs."""
         return max(self.ratio, 1 / self.ratio) > 1 + threshold / 2

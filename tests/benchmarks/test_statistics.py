@@ -146,3 +146,11 @@ def test_numbers_that_are_not_above_zero_say_nothing():
 def test_what_disturbs_counts_little():
     assert typical([1.0, 1.0, 1.01, 9.0, 1.02]) == 1.0
     assert typical([5.0]) == 5.0
+
+
+def test_what_looks_slower_without_certainty_is_doubtful():
+    assert compare(noisy(1.3, 0.6)).is_doubtful(THRESHOLD)
+    assert not compare(noisy(1.3, 0.01)).is_doubtful(THRESHOLD)  # it is slower
+    assert not compare(noisy(1.0, 0.005)).is_doubtful(THRESHOLD)
+    assert compare(noisy(1.04, 0.001, count=6)).is_suspect(THRESHOLD)
+    assert not compare(noisy(1.01, 0.001, count=6)).is_suspect(THRESHOLD)
