@@ -178,12 +178,12 @@ class Client:
         """What was asked for, how, and what is held.
 
         Returns:
-            A new dict of numbers and dicts: `operations` (count, errors, bytes, time by
-            operation), `in_flight`, `open_files`, `lookups` (not yet given back by
-            FORGET), `handles` (of Python), `fetches` (pieces that are fetched), and
-            `core`: `requests` (and their pages), `pool` (pages of the client's own),
-            `packer`, `copier` (bytes moved, spliced and copied), `completions` (I/Os
-            whose requests were sent at once).
+            A new dict of numbers and dicts: `operations` (count, errors, bytes and
+            times by operation), `in_flight`, `open_files`, `lookups` (not yet given
+            back by FORGET), `handles` (of Python), `fetches` (pieces that are fetched),
+            and `core`: `requests` (and their pages), `pool` (pages of the client's
+            own), `packer`, `copier` (bytes moved, spliced and copied), `completions`
+            (I/Os whose requests were sent at once).
         """
         return self._core.statistics()
 

@@ -61,6 +61,7 @@ class ConfigOptions(TypedDict, total=False):
     request_timeout: float | None
     slow_request_warning: float | None
     watchdog_timeout: float | None
+    metrics: str | None
     trace: bool
 
 
@@ -211,6 +212,10 @@ class Config:
             while a thread of this process waits inside its own mount, before pending
             requests are answered EIO: without it both would wait for ever. Default
             10, far above what a busy interpreter needs; None is never.
+        metrics: `HOST:PORT` at which Prometheus may ask for the numbers of this mount,
+            as `http://HOST:PORT/metrics`; port 0 takes a free one, which
+            `Mount.metrics_address` tells. Anybody may ask who reaches the address, so
+            127.0.0.1 as a rule. Default None: nowhere.
         trace: Log every operation and its answer, to the logger `fusesg.trace` at
             level DEBUG. Off.
 
@@ -266,6 +271,7 @@ class Config:
     request_timeout: float | None = fields.limit(None)
     slow_request_warning: float | None = fields.limit(30.0)
     watchdog_timeout: float | None = fields.limit(10.0)
+    metrics: str | None = fields.address()
     trace: bool = fields.flag(default=False)
 
     def __new__(cls, **options: object) -> Self:

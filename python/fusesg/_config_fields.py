@@ -21,6 +21,8 @@ MAX_SECONDS = 2**32 - 1
 MOST_CPUS = 1024
 """CPUs that the system call has room for."""
 
+MOST_PORTS = 1 << 16
+
 _WORDS = {"yes": True, "true": True, "on": True, "1": True}
 _WORDS |= {"no": False, "false": False, "off": False, "0": False}
 
@@ -158,6 +160,17 @@ def choice(*choices: str) -> Any:  # noqa: ANN401
 
     setting = Setting((str,), text, parse, contains=choices.__contains__)
     return _field(choices[0], setting)
+
+
+def address() -> Any:  # noqa: ANN401
+    """Where to listen, or None for nowhere."""
+
+    def contains(value: str) -> bool:
+        found = re.fullmatch(r"(?:[^\s:\[\]/]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})", value)
+        return found is not None and int(found[1]) < MOST_PORTS
+
+    text = "HOST:PORT, as in 127.0.0.1:9100 or [::1]:9100, or None"
+    return _field(None, Setting((str, NoneType), text, str, contains=contains))
 
 
 def cpus() -> Any:  # noqa: ANN401

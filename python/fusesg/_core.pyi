@@ -1440,6 +1440,9 @@ class Mount:
         """Ends the connection at once: all requests fail."""
     def statistics(self) -> dict[str, Any]:
         """What was served so far."""
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Where Prometheus may ask for the same: host and port."""
     def invalidate_inode(self, inode: int, offset: int = 0, length: int = 0) -> None:
         """Makes the kernel forget attributes and cached data."""
     def invalidate_entry(

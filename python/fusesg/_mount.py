@@ -301,10 +301,23 @@ class Mount:
     def statistics(self) -> dict[str, Any]:
         """Counts, bytes and latencies for each operation, and what is in flight.
 
+        The numbers are since the mount was made. `fusesg statistics` and `fusesg top`
+        show the same from another process, also while callbacks hang.
+
         Returns:
-            A new dict of plain numbers, dicts and lists.
+            A new dict of plain numbers, texts, dicts and lists: `operations` (by name:
+            `count`, `errors`, `bytes`, `latency`; `gil_wait` and `callback` of those
+            that go to Python), `in_flight` and the `oldest` of these, `python`
+            (threads, queues), `core` (buffers, pipes, ways of the data) and more; all
+            of them are described in docs/guides/observe.md. Times are in seconds, but
+            for names that end in `_ns`.
         """
         return self._core.statistics()
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port at which Prometheus may ask, as `Config.metrics` says."""
+        return self._core.metrics_address
 
     def invalidate_inode(self, inode: int, offset: int = 0, length: int = 0) -> None:
         """Makes the kernel forget attributes and a range of cached data.

@@ -24,6 +24,8 @@ def test_version(fusesg_command):
         "",
         "mount",
         "umount",
+        "statistics",
+        "top",
         "config",
         "install-helper",
         "demo",

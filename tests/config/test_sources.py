@@ -24,6 +24,7 @@ OTHER = {
     "max_readahead": 8192,
     "congestion_threshold": 7,
     "request_timeout": 2.5,
+    "metrics": "127.0.0.1:9100",
     "exec": False,
     "default_permissions": False,
 }

@@ -12,7 +12,7 @@ from fusesg.cli import _bench_arguments
 from fusesg.cli._errors import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fusesg.cli._bench_arguments import Commands
 
@@ -25,6 +25,7 @@ examples:
   fusesg mount tar.py:TarFilesystem /mnt --set path=backup.tar
                                             mount a class of your own
   fusesg umount /mnt
+  fusesg top /mnt                           what a mount does now
   fusesg config                             all settings, and where each comes from
   fusesg install-helper                     for mount(8) and /etc/fstab, as root
   fusesg doctor                             what this machine allows
@@ -119,6 +120,35 @@ examples:
                                for a mount whose server has died
 """
 
+_STATISTICS = """\
+Tells what a mount has done since it was made: for each operation how often it came,
+how many errors and bytes, and how long it took (of many, one in eight is timed); for
+methods in Python how long they waited for the interpreter lock (GIL) and how long they
+ran (call). A thread of the server's tells it that needs neither, also while all methods
+hang. Only root and the user who serves the mount may ask. Without MOUNTPOINT:
+all mounts.
+
+examples:
+  fusesg statistics /mnt
+  fusesg statistics /mnt --json | jq .operations.read.latency.p99
+  fusesg statistics --prometheus --output /var/lib/node_exporter/fusesg.prom
+                               for the textfile collector; by cron or a timer
+"""
+
+_TOP = """\
+Shows what a mount does, each second anew: operations and bytes per second, how long
+they take (p50 is what half of them do not exceed, p99 what 99 of 100 do not), how long
+methods in Python wait for the interpreter lock (GIL) and how long they run (call), the
+oldest request, threads, buffers and pipes. Without MOUNTPOINT: a line for each mount,
+or the only one. Ctrl-C or q ends it; it ends by itself when the mount does.
+
+examples:
+  fusesg top
+  fusesg top /mnt
+  fusesg top /mnt --interval 5
+  fusesg top /mnt --once > now.txt       one table, of one second
+"""
+
 _DEMO = """\
 Packs the running Python's standard library into a tar, serves the tar through a Python
 class and compares every file; copies a tree into writable file systems and compares it
@@ -174,6 +204,14 @@ def _run(options: argparse.Namespace) -> int:
             from fusesg.cli import _install_helper
 
             return _install_helper.run(options)
+        case "statistics":
+            from fusesg.cli.live import _statistics
+
+            return _statistics.run(options)
+        case "top":
+            from fusesg.cli.live import _top
+
+            return _top.run(options)
         case "umount":
             from fusesg.cli import _umount
 
@@ -241,6 +279,11 @@ def _parser() -> argparse.ArgumentParser:
         "--trace", action="store_true", help="log every operation and its answer"
     )
     mount.add_argument(
+        "--metrics",
+        metavar="HOST:PORT",
+        help="let Prometheus ask there for the numbers, as 127.0.0.1:9100",
+    )
+    mount.add_argument(
         "--log-file",
         metavar="FILE",
         help="append the log to FILE; in the background it goes nowhere otherwise",
@@ -267,6 +310,8 @@ def _parser() -> argparse.ArgumentParser:
         "--force", action="store_true", help="also if it is no mount of fusesg"
     )
 
+    _add_live(command)
+
     helper = command(
         "install-helper", "let mount(8) and /etc/fstab use fusesg", _INSTALL_HELPER
     )
@@ -281,6 +326,31 @@ def _parser() -> argparse.ArgumentParser:
     command("doctor", "check what this machine allows", _DOCTOR)
     _bench_arguments.add(command)
     return parser
+
+
+def _add_live(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands that show numbers of mounts."""
+    statistics = command("statistics", "tell what a mount has done so far", _STATISTICS)
+    statistics.add_argument("mountpoint", metavar="MOUNTPOINT", nargs="?")
+    form = statistics.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="JSON rather than a table")
+    form.add_argument(
+        "--prometheus", action="store_true", help="the text that Prometheus reads"
+    )
+    statistics.add_argument(
+        "--output", metavar="FILE", help="replace FILE, rather than write to stdout"
+    )
+
+    top = command("top", "show what a mount does now", _TOP)
+    top.add_argument("mountpoint", metavar="MOUNTPOINT", nargs="?")
+    top.add_argument(
+        "--interval",
+        metavar="SECONDS",
+        type=float,
+        default=1.0,
+        help="time between two looks; default: 1",
+    )
+    top.add_argument("--once", action="store_true", help="print one table and end")
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:

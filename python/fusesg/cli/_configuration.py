@@ -48,6 +48,8 @@ def load(options: argparse.Namespace) -> fusesg.Config:
     keywords: ConfigOptions = {}
     if getattr(options, "trace", False):
         keywords["trace"] = True
+    if metrics := getattr(options, "metrics", None):
+        keywords["metrics"] = metrics
     try:
         return fusesg.Config.load(
             options.config or os.environ.get(FILE_VARIABLE) or None,

@@ -24,6 +24,8 @@ class MountEntry:
     path: str
     type: str
     source: str
+    owner: int | None
+    """Number of the user who mounted it, if it is served by a program."""
 
     @property
     def is_fuse(self) -> bool:
@@ -135,8 +137,16 @@ def _parse(line: str) -> MountEntry:
     # optional fields come before the lone hyphen, and there may be any number of them
     before, _, after = line.partition(" - ")
     mount_id, _parent, device, _root, path = before.split(" ")[:5]
-    kind, source = after.split(" ")[:2]
-    return MountEntry(int(mount_id), device, _unescape(path), kind, _unescape(source))
+    kind, source, options = after.rstrip("\n").split(" ")[:3]
+    owner = re.search(r"(?:^|,)user_id=(\d+)", options)
+    return MountEntry(
+        int(mount_id),
+        device,
+        _unescape(path),
+        kind,
+        _unescape(source),
+        int(owner[1]) if owner else None,
+    )
 
 
 def _unescape(field: str) -> str:

@@ -125,6 +125,11 @@ impl Admission {
         }
     }
 
+    /// Operations that wait for a request now.
+    pub(crate) fn parked(&self) -> usize {
+        self.parked.load(Ordering::Relaxed)
+    }
+
     fn try_request(&self, size: RequestSize) -> Result<OperationRequest, AllocateError> {
         let free = self.requests.try_allocate(size.pages());
         match (free, size) {

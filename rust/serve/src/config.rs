@@ -101,6 +101,8 @@ pub struct MountConfig {
     pub slow_request_warning: Option<Duration>,
     /// How long open files keep working after [`Mount::unmount`](crate::Mount::unmount).
     pub unmount_grace: Duration,
+    /// `HOST:PORT` where Prometheus may ask for the numbers; anybody may who reaches it.
+    pub metrics: Option<String>,
     /// Log every operation and its answer at debug level (target `fusesg::trace`).
     pub trace: bool,
 }
@@ -147,6 +149,7 @@ impl MountConfig {
             request_timeout: None,
             slow_request_warning: Some(Duration::from_secs(30)),
             unmount_grace: Duration::from_secs(1),
+            metrics: None,
             trace: false,
         }
     }

@@ -15,13 +15,16 @@ use crate::in_flight::{InFlight, Pending, Subject};
 use crate::kernel_passthrough::KernelPassthrough;
 use crate::known_names::{KnownNames, NameKey};
 use crate::locks::Locks;
-use crate::metrics::{Metrics, Statistics};
+use crate::metrics::{Metrics, Started, Statistics};
 use crate::notifier::NotificationQueue;
 use crate::own_reply::OwnReply;
 use crate::responder::{Responder, Wanted};
 use crate::sweeper::Wakeup;
 use crate::trace;
 use crate::transport::TransportReply;
+
+/// Requests that the statistics tell one by one.
+const MOST_NAMED: usize = 8;
 
 /// The state that every request of a mount or client passes: table, counters, data path,
 /// timeouts.
@@ -143,16 +146,21 @@ impl Connection {
             Operation::Read { offset, .. } | Operation::Write { offset, .. } => (*offset, wanted.0),
             _ => (0, 0),
         };
-        let ticket = self.in_flight.begin(Subject {
+        let trace = (self.trace && trace::enabled()).then(|| trace::describe(operation));
+        let started = match &trace {
+            Some(_) => Started::now(),
+            None => self.metrics.begin(kind, context.unique.0),
+        };
+        let subject = Subject {
             unique: context.unique,
             kind,
             pid: context.pid,
             inode: operation.inode(),
             offset,
             size,
-        });
+        };
+        let ticket = self.in_flight.begin(subject, started);
         self.sweeper.note_request();
-        let trace = (self.trace && trace::enabled()).then(|| trace::describe(operation));
         Responder::new(
             Arc::clone(self),
             context.unique,
@@ -218,6 +226,8 @@ impl Connection {
         Statistics {
             operations: self.metrics.operations(),
             in_flight: self.in_flight.count(),
+            parked: self.admission.parked(),
+            oldest: self.in_flight.oldest(MOST_NAMED).into_iter().map(Into::into).collect(),
             interrupted: self.metrics.interrupted.load(Relaxed),
             timed_out: self.metrics.timed_out.load(Relaxed),
             requests: self.admission.statistics(),

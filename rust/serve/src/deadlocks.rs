@@ -221,6 +221,7 @@ fn uses(line: &str, file: impl Fn(u64) -> Option<OpenFile>) -> Vec<Use> {
 mod tests {
     use super::*;
     use crate::in_flight::Subject;
+    use crate::metrics::Started;
 
     /// Requests as the table shows them: kind, inode, offset and size.
     fn requests(subjects: &[(OperationKind, u64, u64, u32)]) -> Vec<Pending> {
@@ -228,7 +229,7 @@ mod tests {
         for ((kind, inode, offset, size), unique) in subjects.iter().zip(1..) {
             let (unique, inode) = (Unique(unique), Inode(*inode));
             let (kind, offset, size) = (*kind, *offset, *size);
-            table.begin(Subject { unique, kind, pid: 1, inode, offset, size });
+            table.begin(Subject { unique, kind, pid: 1, inode, offset, size }, Started::now());
         }
         let mut pending: Vec<_> = table.pending().collect();
         pending.sort_by_key(|request| request.unique.0);

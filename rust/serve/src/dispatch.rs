@@ -2,7 +2,7 @@
 
 use fusesg_fs::{Context, Inode, Operation, Properties, Result, Unique};
 
-use crate::Responder;
+use crate::{Responder, Value};
 
 /// Whether an answer reached the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,12 @@ pub trait Dispatch: Send + Sync + 'static {
     /// No operation was asked for during a second: memory that is kept for the next one may
     /// be freed. Called from the sweeper's thread; must not block.
     fn idle(&self) {}
+
+    /// Numbers of its own, to be added to the mount's: a map. Called at any time, from any
+    /// thread; must not wait for a callback, nor for what one may hold.
+    fn numbers(&self) -> Value {
+        Value::Map(Vec::new())
+    }
 
     /// Called once after the last operation was dispatched. Answers to earlier operations
     /// may still come; they go nowhere.

@@ -13,12 +13,13 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fusesg_fs::{Inode, OperationKind, Unique};
 use fusesg_sg::thread_number;
 
-use crate::sys;
+use crate::metrics::Started;
+use crate::{clock, sys};
 
 const SLOTS_PER_CHUNK: usize = 64;
 /// 64 times this many requests are tracked at the same time; more are served untracked.
@@ -28,7 +29,6 @@ const HOME_CHUNKS: usize = 8;
 
 /// The requests being served by one mount.
 pub(crate) struct InFlight {
-    epoch: Instant,
     chunks: Box<[OnceLock<Box<Chunk>>; CHUNKS]>,
     /// Chunks that were ever used are below this index.
     used: AtomicUsize,
@@ -44,7 +44,7 @@ struct Chunk {
 struct Slot {
     /// `unique << 2 | phase`, 0 while the slot is free.
     state: AtomicU64,
-    /// Nanoseconds since the table's epoch.
+    /// [`Started::at`].
     started: AtomicU64,
     /// `kind << 32 | pid`
     caller: AtomicU64,
@@ -86,8 +86,7 @@ fn state(unique: Unique, phase: u64) -> u64 {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
     index: Option<u32>,
-    /// Nanoseconds since the table's epoch.
-    pub(crate) started: u64,
+    pub(crate) started: Started,
 }
 
 /// What a request is about.
@@ -123,29 +122,19 @@ pub(crate) struct Pending {
 
 impl InFlight {
     pub(crate) fn new() -> Self {
-        Self {
-            epoch: Instant::now(),
-            chunks: Box::new([const { OnceLock::new() }; CHUNKS]),
-            used: AtomicUsize::new(0),
-        }
-    }
-
-    /// Nanoseconds since the table's epoch.
-    pub(crate) fn now(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        Self { chunks: Box::new([const { OnceLock::new() }; CHUNKS]), used: AtomicUsize::new(0) }
     }
 
     /// Enters a request.
-    pub(crate) fn begin(&self, subject: Subject) -> Ticket {
+    pub(crate) fn begin(&self, subject: Subject, started: Started) -> Ticket {
         let Subject { unique, kind, pid, inode, offset, size } = subject;
-        let started = self.now();
         let home = thread_number() % HOME_CHUNKS;
         for distance in 0..CHUNKS {
             let chunk_index = (home + distance) % CHUNKS;
             let chunk = self.chunk(chunk_index);
             let Some(slot_index) = chunk.acquire() else { continue };
             let slot = &chunk.slots[slot_index];
-            slot.started.store(started, Ordering::Relaxed);
+            slot.started.store(started.at(), Ordering::Relaxed);
             slot.caller.store((kind as u64) << 32 | u64::from(pid), Ordering::Relaxed);
             slot.inode.store(inode.0, Ordering::Relaxed);
             slot.offset.store(offset, Ordering::Relaxed);
@@ -213,7 +202,7 @@ impl InFlight {
     pub(crate) fn set_waits(&self, ticket: Ticket, waits: bool) {
         if let Some(slot) = self.slot(ticket) {
             if !waits {
-                slot.started.store(self.now(), Ordering::Relaxed);
+                slot.started.store(clock::now(), Ordering::Relaxed);
             }
             slot.waits.store(waits, Ordering::Release);
         }
@@ -251,13 +240,21 @@ impl InFlight {
     }
 
     fn in_phase(&self, phase: u64) -> impl Iterator<Item = Pending> {
-        let now = self.now();
+        let now = clock::now();
         self.used_chunks().flat_map(move |(chunk_index, chunk)| {
             let occupied = chunk.occupied();
             (0..SLOTS_PER_CHUNK).filter(move |slot| occupied & (1 << slot) != 0).filter_map(
                 move |slot_index| chunk.slots[slot_index].read(chunk_index, slot_index, now, phase),
             )
         })
+    }
+
+    /// Those of them that came first, at most `count`, the oldest first.
+    pub(crate) fn oldest(&self, count: usize) -> Vec<Pending> {
+        let mut pending: Vec<_> = self.pending().collect();
+        pending.sort_by_key(|request| std::cmp::Reverse(request.age));
+        pending.truncate(count);
+        pending
     }
 
     fn used_chunks(&self) -> impl Iterator<Item = (usize, &Chunk)> {
@@ -315,7 +312,7 @@ impl Slot {
         let kind = *OperationKind::ALL.get(usize::try_from(caller >> 32).ok()?)?;
         let index = u32::try_from(chunk_index * SLOTS_PER_CHUNK + slot_index).ok();
         Some(Pending {
-            ticket: Ticket { index, started },
+            ticket: Ticket { index, started: Started::untimed(started) },
             unique: Unique(before >> 2),
             kind,
             pid: u32::try_from(caller & u64::from(u32::MAX)).ok()?,
@@ -357,7 +354,7 @@ mod tests {
     #[test]
     fn one_answer_per_request() {
         let table = InFlight::new();
-        let ticket = table.begin(request(4, OperationKind::Read, 7));
+        let ticket = table.begin(request(4, OperationKind::Read, 7), Started::now());
         assert_eq!(table.count(), 1);
         assert!(table.cancel(ticket, Unique(4)));
         assert!(!table.claim(ticket, Unique(4)));
@@ -365,7 +362,7 @@ mod tests {
         assert_eq!(table.cancelled().map(|request| request.unique).next(), Some(Unique(4)));
         table.end(ticket);
         assert!(table.is_empty());
-        let next = table.begin(request(6, OperationKind::Write, 7));
+        let next = table.begin(request(6, OperationKind::Write, 7), Started::now());
         assert!(!table.cancel(ticket, Unique(4)), "an old ticket does not reach the next request");
         assert!(table.claim(next, Unique(6)));
     }
@@ -373,8 +370,9 @@ mod tests {
     #[test]
     fn pending_tells_who_asked() {
         let table = InFlight::new();
-        let tickets: Vec<_> =
-            (1..=200).map(|n| table.begin(request(n * 2, OperationKind::Getattr, 33))).collect();
+        let tickets: Vec<_> = (1..=200)
+            .map(|n| table.begin(request(n * 2, OperationKind::Getattr, 33), Started::now()))
+            .collect();
         assert_eq!(table.count(), 200);
         let mut seen: Vec<_> = table.pending().map(|pending| pending.unique.0).collect();
         seen.sort_unstable();
@@ -396,9 +394,9 @@ mod tests {
         let table = InFlight::new();
         let all = (CHUNKS * SLOTS_PER_CHUNK) as u64;
         for number in 0..all {
-            table.begin(request(number + 1, OperationKind::Read, 1));
+            table.begin(request(number + 1, OperationKind::Read, 1), Started::now());
         }
-        let extra = table.begin(request(all + 1, OperationKind::Read, 1));
+        let extra = table.begin(request(all + 1, OperationKind::Read, 1), Started::now());
         assert!(!table.cancel(extra, Unique(all + 1)));
         assert!(table.claim(extra, Unique(all + 1)));
         table.end(extra);

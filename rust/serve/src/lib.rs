@@ -25,7 +25,10 @@
 //! | which requests are being served | `in_flight.rs` |
 //! | killed callers, deadlines, slow requests | `sweeper.rs`, `caller.rs` |
 //! | requests that wait for themselves | `deadlocks.rs` |
-//! | [`Statistics`]; the trace log | `metrics.rs`, `trace.rs` |
+//! | [`Metrics`], [`Statistics`]: what was served; how long it took; the clocks | `metrics.rs`, `histogram.rs`, `clock.rs` |
+//! | the numbers as [`Value`]s, as JSON, for Prometheus | `report/` |
+//! | the sockets at which others ask for them | `endpoint/` |
+//! | the trace log | `trace.rs` |
 //! | [`Notifier`]: what the kernel is told unasked; the messages; inodes of deleted names | `notifier.rs`, `notification.rs`, `known_names.rs` |
 //! | POSIX locks: who waits for one, who closes with one | `locks/` |
 //! | files that the kernel reads and writes by itself | `kernel_passthrough.rs` |
@@ -46,6 +49,7 @@ mod admission;
 mod affinity;
 mod caller;
 mod client;
+mod clock;
 mod condvar;
 mod config;
 mod connection;
@@ -54,10 +58,12 @@ mod data_reply;
 mod deadlocks;
 mod dispatch;
 mod end;
+mod endpoint;
 mod fork;
 mod fuser_transport;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod histogram;
 mod in_flight;
 mod kernel_passthrough;
 mod known_names;
@@ -70,6 +76,7 @@ mod native;
 mod notification;
 mod notifier;
 mod own_reply;
+mod report;
 mod responder;
 mod served;
 mod serving;
@@ -88,11 +95,15 @@ pub use data_path::{DataPathStatistics, Moved};
 pub use dispatch::{Delivery, Dispatch};
 pub use end::Waited;
 pub use fork::after_fork_in_child;
+pub use histogram::Durations;
 pub use locks::LockStatistics;
-pub use metrics::{LATENCY_BUCKETS, OperationStatistics, Statistics};
+pub use metrics::{
+    CallbackStatistics, Metrics, OldRequest, OperationStatistics, Started, Statistics,
+};
 pub use mount::Mount;
 pub use mounting::MountError;
 pub use native::Native;
 pub use notifier::{NotificationStatistics, Notifier};
 pub use own_reply::log_record_is_expected;
+pub use report::Value;
 pub use responder::{Cancellation, Responder};

@@ -2,20 +2,31 @@
 //!
 //! Counters are spread over a few shards by thread, so that serving threads do not pull
 //! one cache line back and forth; reading sums them up.
+//!
+//! Every operation is counted, but not every one is timed: reading the clock twice would cost
+//! more than all the rest. The first [`ALWAYS_TIMED`] of each operation are, and after that
+//! one in [`TIMED_ONE_IN`]. Whatever takes longer than a few milliseconds is noticed all the
+//! same, by the coarse clock.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fusesg_fs::OperationKind;
 use fusesg_sg::{PoolStatistics, RequestStatistics, thread_number};
 
+use crate::clock;
 use crate::data_path::DataPathStatistics;
+use crate::histogram::{Durations, Histogram};
+use crate::in_flight::Pending;
 use crate::locks::LockStatistics;
 use crate::notifier::NotificationStatistics;
 
 const SHARDS: usize = 4;
-/// Bucket `i` counts latencies of `[2^i, 2^(i+1))` nanoseconds; the last one all above.
-pub const LATENCY_BUCKETS: usize = 36;
+/// Operations of each kind, and of each shard, that are timed before any is left out.
+const ALWAYS_TIMED: u64 = 1024;
+/// A power of two.
+const TIMED_ONE_IN: u64 = 8;
 
 /// Numbers of one mount since it was made.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +35,10 @@ pub struct Statistics {
     pub operations: Vec<OperationStatistics>,
     /// Requests being served now.
     pub in_flight: usize,
+    /// Those of them that wait until others have ended.
+    pub parked: usize,
+    /// Those of them that were asked for first, the oldest first.
+    pub oldest: Vec<OldRequest>,
     /// Requests answered EINTR because their caller was killed.
     pub interrupted: u64,
     /// Requests answered ETIMEDOUT because of the mount's deadline.
@@ -51,53 +66,112 @@ pub struct OperationStatistics {
     pub errors: u64,
     /// Bytes of file data and attribute values that were moved.
     pub bytes: u64,
-    /// Sum of all latencies, from a request's arrival to when its answer was sent.
-    pub time: Duration,
-    /// Latency histogram; see [`LATENCY_BUCKETS`].
-    pub latency: [u64; LATENCY_BUCKETS],
+    /// From a request's arrival to when its answer was sent, of those that were timed.
+    pub latency: Durations,
+    /// Of callbacks in Python, if there were any.
+    pub callback: Option<CallbackStatistics>,
 }
 
+/// Where the time of an operation's callbacks went, of those that were timed.
+#[derive(Clone, Debug, Default)]
+pub struct CallbackStatistics {
+    /// Waiting for the interpreter.
+    pub gil_wait: Durations,
+    /// In the method; of one that is awaited, from its call to its end.
+    pub run: Durations,
+}
+
+/// A request that has not been answered.
+#[derive(Clone, Copy, Debug)]
+pub struct OldRequest {
+    /// Its operation.
+    pub kind: OperationKind,
+    /// How long ago it came.
+    pub age: Duration,
+    /// Thread that waits for it; 0 if that is not known here.
+    pub pid: u32,
+}
+
+impl From<Pending> for OldRequest {
+    fn from(request: Pending) -> Self {
+        Self { kind: request.kind, age: request.age, pid: request.pid }
+    }
+}
+
+/// The counters of one mount.
 #[derive(Debug, Default)]
-pub(crate) struct Metrics {
+pub struct Metrics {
     shards: [Shard; SHARDS],
     pub(crate) interrupted: AtomicU64,
     pub(crate) timed_out: AtomicU64,
 }
 
+/// When an operation began: nanoseconds on the clocks of `clock.rs`, and in the topmost bit
+/// whether it is timed. If not, the time is never too early, and late by two ticks at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Started(u64);
+
+const TIMED: u64 = 1 << 63;
+
+impl Started {
+    /// Now; its end will be timed.
+    pub(crate) fn now() -> Self {
+        Self(clock::now() | TIMED)
+    }
+
+    /// At a time that was noted before.
+    pub(crate) fn untimed(at: u64) -> Self {
+        Self(at & !TIMED)
+    }
+
+    /// When that was.
+    pub(crate) fn at(self) -> u64 {
+        self.0 & !TIMED
+    }
+
+    /// Whether it is known exactly.
+    pub(crate) fn is_timed(self) -> bool {
+        self.0 & TIMED != 0
+    }
+}
+
+/// Of the operations of some threads; of those that never come there is nothing.
 #[derive(Debug)]
-struct Shard(Box<[Counters]>);
+struct Shard([OnceLock<Box<Counters>>; OperationKind::COUNT]);
 
 impl Default for Shard {
     fn default() -> Self {
-        Self(std::iter::repeat_with(Counters::default).take(OperationKind::COUNT).collect())
+        Self([const { OnceLock::new() }; OperationKind::COUNT])
     }
 }
 
 #[repr(align(128))]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Counters {
     answers: AtomicU64,
     errors: AtomicU64,
     bytes: AtomicU64,
-    nanoseconds: AtomicU64,
-    latency: [AtomicU64; LATENCY_BUCKETS],
+    latency: Histogram,
+    callback: OnceLock<Box<CallbackTimes>>,
 }
 
-impl Default for Counters {
-    fn default() -> Self {
-        Self {
-            answers: AtomicU64::new(0),
-            errors: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            nanoseconds: AtomicU64::new(0),
-            latency: [const { AtomicU64::new(0) }; LATENCY_BUCKETS],
-        }
-    }
+#[derive(Debug, Default)]
+struct CallbackTimes {
+    gil_wait: Histogram,
+    run: Histogram,
 }
 
 impl Metrics {
+    /// An operation begins. `number` tells it from others of its kind.
+    pub fn begin(&self, kind: OperationKind, number: u64) -> Started {
+        if self.counters(kind).answers.load(Ordering::Relaxed) < ALWAYS_TIMED || is_drawn(number) {
+            return Started::now();
+        }
+        Started::untimed(clock::coarse() + clock::tick())
+    }
+
     /// Counts an answer that is about to be sent: whoever has it finds it in the numbers.
-    pub(crate) fn count(&self, kind: OperationKind, failed: bool, bytes: u64) {
+    pub fn count(&self, kind: OperationKind, failed: bool, bytes: u64) {
         let counters = self.counters(kind);
         counters.answers.fetch_add(1, Ordering::Relaxed);
         if failed {
@@ -113,15 +187,30 @@ impl Metrics {
         self.counters(kind).errors.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes how long an answer that was counted took, sending it included.
-    pub(crate) fn time(&self, kind: OperationKind, nanoseconds: u64) {
-        let counters = self.counters(kind);
-        counters.latency[bucket(nanoseconds)].fetch_add(1, Ordering::Relaxed);
-        counters.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+    /// The answer was sent. Returns how many nanoseconds that took from the beginning, if it
+    /// was timed.
+    pub fn end(&self, kind: OperationKind, started: Started) -> Option<u64> {
+        let latency = &self.counters(kind).latency;
+        if started.is_timed() {
+            let nanoseconds = clock::now().saturating_sub(started.at());
+            latency.record(nanoseconds);
+            return Some(nanoseconds);
+        }
+        latency.note(clock::coarse().saturating_sub(started.at()));
+        None
+    }
+
+    /// Notes where the time of a callback went.
+    pub(crate) fn time_callback(&self, kind: OperationKind, gil_wait: Option<u64>, run: u64) {
+        let times = self.counters(kind).callback.get_or_init(Box::default);
+        if let Some(gil_wait) = gil_wait {
+            times.gil_wait.record(gil_wait);
+        }
+        times.run.record(run);
     }
 
     fn counters(&self, kind: OperationKind) -> &Counters {
-        &self.shards[thread_number() % SHARDS].0[kind as usize]
+        self.shards[thread_number() % SHARDS].0[kind as usize].get_or_init(Box::default)
     }
 
     /// The sums.
@@ -136,38 +225,40 @@ impl Metrics {
             count: 0,
             errors: 0,
             bytes: 0,
-            time: Duration::ZERO,
-            latency: [0; LATENCY_BUCKETS],
+            latency: Durations::default(),
+            callback: None,
         };
-        for shard in &self.shards {
-            let counters = &shard.0[kind as usize];
+        for counters in self.shards.iter().filter_map(|shard| shard.0[kind as usize].get()) {
             sum.count += counters.answers.load(Ordering::Relaxed);
             sum.errors += counters.errors.load(Ordering::Relaxed);
             sum.bytes += counters.bytes.load(Ordering::Relaxed);
-            sum.time += Duration::from_nanos(counters.nanoseconds.load(Ordering::Relaxed));
-            for (total, counter) in sum.latency.iter_mut().zip(&counters.latency) {
-                *total += counter.load(Ordering::Relaxed);
+            counters.latency.add_to(&mut sum.latency);
+            if let Some(times) = counters.callback.get() {
+                let callback = sum.callback.get_or_insert_default();
+                times.gil_wait.add_to(&mut callback.gil_wait);
+                times.run.add_to(&mut callback.run);
             }
         }
         sum
     }
 }
 
-fn bucket(nanoseconds: u64) -> usize {
-    (nanoseconds.max(1).ilog2() as usize).min(LATENCY_BUCKETS - 1)
+/// Whether that number is one of those that are timed. Those that are next to each other, and
+/// those that are any other distance apart, are drawn equally often: a program that asks for
+/// the same few operations over and over has each of them timed.
+fn is_drawn(number: u64) -> bool {
+    const GOLDEN_RATIO: u64 = 0x9E37_79B9_7F4A_7C15;
+    number.wrapping_mul(GOLDEN_RATIO) >> (u64::BITS - TIMED_ONE_IN.ilog2()) == 0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn buckets_are_powers_of_two() {
-        assert_eq!(bucket(0), 0);
-        assert_eq!(bucket(1), 0);
-        assert_eq!(bucket(1023), 9);
-        assert_eq!(bucket(1024), 10);
-        assert_eq!(bucket(u64::MAX), LATENCY_BUCKETS - 1);
+    fn serve(metrics: &Metrics, kind: OperationKind, number: u64, failed: bool, bytes: u64) {
+        let started = metrics.begin(kind, number);
+        metrics.count(kind, failed, bytes);
+        metrics.end(kind, started);
     }
 
     #[test]
@@ -176,20 +267,66 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    for _ in 0..1000 {
-                        metrics.count(OperationKind::Read, false, 4096);
-                        metrics.time(OperationKind::Read, 2000);
+                    for number in 0..100 {
+                        serve(&metrics, OperationKind::Read, number, false, 4096);
                     }
-                    metrics.count(OperationKind::Read, true, 0);
-                    metrics.time(OperationKind::Read, 2000);
+                    serve(&metrics, OperationKind::Read, 0, true, 0);
                 });
             }
         });
         let operations = metrics.operations();
         assert_eq!(operations.len(), 1);
-        assert_eq!(operations[0].count, 8008);
+        assert_eq!(operations[0].count, 808);
         assert_eq!(operations[0].errors, 8);
-        assert_eq!(operations[0].bytes, 8000 * 4096);
-        assert_eq!(operations[0].latency[10], 8008);
+        assert_eq!(operations[0].bytes, 800 * 4096);
+        assert_eq!(operations[0].latency.count(), 808, "so few are all timed");
+        assert!(operations[0].callback.is_none());
+    }
+
+    #[test]
+    fn of_many_one_in_eight_is_timed() {
+        const MORE: u64 = 80_000;
+        let metrics = Metrics::default();
+        // the kernel's numbers are even
+        for number in 0..ALWAYS_TIMED + MORE {
+            serve(&metrics, OperationKind::Getattr, number * 2, false, 0);
+        }
+        let operation = &metrics.operations()[0];
+        assert_eq!(operation.count, ALWAYS_TIMED + MORE);
+        let drawn = operation.latency.count() - ALWAYS_TIMED;
+        assert!(drawn.abs_diff(MORE / TIMED_ONE_IN) < MORE / 1000, "{drawn}");
+    }
+
+    #[test]
+    fn whatever_the_pattern_each_operation_of_it_is_timed() {
+        for distance in 1..=64 {
+            for first in 0..8 {
+                let drawn = (0..8000).filter(|n| is_drawn(first + n * distance)).count();
+                assert!((700..1300).contains(&drawn), "{drawn} of every {distance}th");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_timed_is_noticed_if_it_takes_long() {
+        let metrics = Metrics::default();
+        let kind = OperationKind::Lookup;
+        let long_ago = Started::untimed(clock::now() - 1_000_000_000);
+        metrics.count(kind, false, 0);
+        assert_eq!(metrics.end(kind, long_ago), None);
+        let latency = &metrics.operations()[0].latency;
+        assert_eq!(latency.count(), 0);
+        assert!(latency.longest >= Duration::from_millis(950), "{:?}", latency.longest);
+    }
+
+    #[test]
+    fn the_times_of_callbacks_are_kept_apart() {
+        let metrics = Metrics::default();
+        metrics.count(OperationKind::Open, false, 0);
+        metrics.time_callback(OperationKind::Open, Some(1000), 5000);
+        metrics.time_callback(OperationKind::Open, None, 5000);
+        let callback = metrics.operations()[0].callback.clone().expect("was timed");
+        assert_eq!(callback.gil_wait.total, Duration::from_micros(1));
+        assert_eq!(callback.run.total, Duration::from_micros(10));
     }
 }

@@ -10,6 +10,7 @@
 use std::fmt;
 use std::io;
 use std::mem;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -23,15 +24,17 @@ use parking_lot::Mutex;
 
 use crate::connection::Connection;
 use crate::end::{End, Waited};
+use crate::endpoint::{self, Endpoint};
 use crate::fork::NotInherited;
 use crate::fuser_transport::FuserTransport;
 use crate::mounting::{self, MountError, MountId, Mounted};
 use crate::own_reply::OwnReply;
+use crate::report::{self, Reporter};
 use crate::served::Served;
 use crate::serving::Serving;
 use crate::watcher::Watcher;
 use crate::{
-    Dispatch, MountConfig, Notifier, Statistics, absent, affinity, locks, notifier, sweeper,
+    Dispatch, MountConfig, Notifier, Statistics, Value, absent, affinity, locks, notifier, sweeper,
 };
 
 /// How long serving threads may take after the connection was aborted: nobody waits for
@@ -51,6 +54,9 @@ struct Inner {
     /// The process that serves; a forked child is another one.
     process: u32,
     connection: Arc<Connection>,
+    mounted: Instant,
+    /// Where Prometheus asks.
+    metrics: Option<SocketAddr>,
     ended: End,
     /// Unmounting gave up waiting for a callback.
     left_behind: AtomicBool,
@@ -73,6 +79,7 @@ impl Mount {
             })?;
         }
         let place = mounting::examine(&config.mountpoint)?;
+        let metrics = config.metrics.as_deref().map(listen).transpose()?;
         let watcher = Watcher::spawn(&place.point)
             .inspect_err(|error| {
                 log::warn!("no watcher, a killed server would leave a dead mount: {error}");
@@ -107,18 +114,36 @@ impl Mount {
             MountError::new(format!("the file system's init failed: {errno}"), Some(errno.number()))
         })?;
 
+        let mounted_at = Instant::now();
+        let reporter = Arc::new(Reporter {
+            connection: Arc::clone(&connection),
+            dispatch: Arc::downgrade(&dispatch),
+            mountpoint: point.clone(),
+            mounted: mounted_at,
+        });
+        let (metrics, address) = metrics.unzip();
+        let endpoints = endpoints(id, metrics, &reporter)
+            .map_err(|error| failed("no thread to tell the numbers", &error))?;
         let inner = Arc::new(Inner {
             config,
             point: point.clone(),
             id,
             process: std::process::id(),
             connection,
+            mounted: mounted_at,
+            metrics: address,
             ended: End::default(),
             left_behind: AtomicBool::new(false),
             unmounting: Mutex::new(()),
         });
-        let serving =
-            ServingMount { inner: Arc::clone(&inner), dispatch, served, watcher, not_inherited };
+        let serving = ServingMount {
+            inner: Arc::clone(&inner),
+            dispatch,
+            served,
+            watcher,
+            endpoints,
+            not_inherited,
+        };
         serving.start(session).map_err(|error| failed("no thread", &error))?;
         mem::forget(mounted);
         Ok(Self { inner })
@@ -187,6 +212,18 @@ impl Mount {
     /// What was served so far.
     pub fn statistics(&self) -> Statistics {
         self.inner.connection.statistics()
+    }
+
+    /// The same as values by name, with what mount it is; without the file system's own.
+    pub fn numbers(&self) -> Value {
+        let mount = report::mount(self.inner.point.as_os_str(), self.inner.mounted);
+        mount.with(Value::from(&self.statistics()))
+    }
+
+    /// Where Prometheus asks, if [`MountConfig::metrics`] says that it may: with the port
+    /// that was chosen for port 0.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.inner.metrics
     }
 }
 
@@ -292,6 +329,7 @@ struct ServingMount {
     dispatch: Arc<dyn Dispatch>,
     served: Arc<Served>,
     watcher: Option<Watcher>,
+    endpoints: Vec<Endpoint>,
     not_inherited: [NotInherited; 2],
 }
 
@@ -338,7 +376,7 @@ impl ServingMount {
 
     /// Takes everything down.
     fn end(self, outcome: io::Result<()>) {
-        let Self { inner, dispatch, served, watcher, not_inherited } = self;
+        let Self { inner, dispatch, served, watcher, endpoints, not_inherited } = self;
         match outcome {
             // fuser takes an abort for an error
             Err(error) if error.raw_os_error() != Some(libc::ECONNABORTED) => {
@@ -353,6 +391,8 @@ impl ServingMount {
         if catch_unwind(AssertUnwindSafe(|| dispatch.destroy())).is_err() {
             log::error!("destroy of the file system at {} panicked", inner.point.display());
         }
+        // by now nobody finds them by the mount
+        drop(endpoints);
         drop(dispatch);
         drop(served);
         inner.connection.passthrough.clear();
@@ -362,6 +402,32 @@ impl ServingMount {
         drop(watcher);
         inner.ended.come();
     }
+}
+
+/// Listens where the numbers shall be asked for: before mounting, since it may fail.
+fn listen(address: &str) -> Result<(TcpListener, SocketAddr), MountError> {
+    endpoint::listen(address).map_err(|error| {
+        let what = format!("metrics={address}: the numbers cannot be offered there");
+        MountError::new(format!("{what}: {error}"), error.raw_os_error().or(Some(libc::EINVAL)))
+    })
+}
+
+/// Starts to answer those who ask for the numbers.
+fn endpoints(
+    id: MountId,
+    metrics: Option<TcpListener>,
+    reporter: &Arc<Reporter>,
+) -> io::Result<Vec<Endpoint>> {
+    let mut endpoints = Vec::new();
+    match Endpoint::local(id.minor, Arc::clone(reporter)) {
+        Ok(local) => endpoints.push(local),
+        // nothing else depends on it
+        Err(error) => log::warn!("`fusesg top` will not find this mount: {error}"),
+    }
+    if let Some(listener) = metrics {
+        endpoints.push(Endpoint::open(listener, Arc::clone(reporter))?);
+    }
+    Ok(endpoints)
 }
 
 /// Lets the kernel read further ahead than it offers, where this process may say so.

@@ -146,6 +146,20 @@ impl Responder {
         self.connection.in_flight.set_thread(self.ticket);
     }
 
+    /// Whether this is one of the requests of which [`time_callback`](Self::time_callback)
+    /// wants to know where the time goes: reading the clock for each would cost too much.
+    pub fn is_timed(&self) -> bool {
+        self.ticket.started.is_timed()
+    }
+
+    /// The callback in Python ran for so long, after it had waited so long for the
+    /// interpreter, if that is known.
+    pub fn time_callback(&self, gil_wait: Option<Duration>, run: Duration) {
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let metrics = &self.connection.metrics;
+        metrics.time_callback(self.kind, gil_wait.map(nanoseconds), nanoseconds(run));
+    }
+
     /// A flag that turns true when the answer is no longer wanted.
     pub fn cancellation(&self) -> Cancellation {
         Cancellation {
@@ -261,11 +275,11 @@ impl Responder {
     /// Leaves the table; times and traces the answer.
     fn close(&self, claimed: bool, text: Option<String>) -> Delivery {
         let connection = &*self.connection;
-        let nanoseconds = connection.in_flight.now().saturating_sub(self.ticket.started);
-        connection.metrics.time(self.kind, nanoseconds);
+        let nanoseconds = connection.metrics.end(self.kind, self.ticket.started);
         connection.in_flight.end(self.ticket);
         if let (Some(arguments), Some(text)) = (&self.trace, text) {
-            let time = Duration::from_nanos(nanoseconds);
+            // whatever is traced is timed
+            let time = Duration::from_nanos(nanoseconds.unwrap_or(0));
             trace::log(self.unique, self.kind, arguments, &text, time);
         }
         if claimed { Delivery::Sent } else { Delivery::Dropped }

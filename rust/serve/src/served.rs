@@ -90,16 +90,16 @@ impl Served {
 
     /// Takes back lookups.
     pub(crate) fn forget(&self, inode: Inode, count: u64) {
-        let started = self.connection.in_flight.now();
+        let metrics = &self.connection.metrics;
+        let started = metrics.begin(OperationKind::Forget, inode.0);
         let _serving = Serving::enter();
         let call = || self.dispatch.forget(inode, count);
         let failed = catch_unwind(AssertUnwindSafe(call)).is_err();
         if failed {
             log::error!("forget of inode {inode} panicked");
         }
-        let time = self.connection.in_flight.now().saturating_sub(started);
-        self.connection.metrics.count(OperationKind::Forget, failed, 0);
-        self.connection.metrics.time(OperationKind::Forget, time);
+        metrics.count(OperationKind::Forget, failed, 0);
+        metrics.end(OperationKind::Forget, started);
     }
 }
 

@@ -65,6 +65,64 @@ pub(crate) fn is_connected(device: BorrowedFd<'_>) -> bool {
     answered == 0
 }
 
+/// What a clock shows, in nanoseconds.
+pub(crate) fn clock(clock: libc::clockid_t) -> u64 {
+    let mut time = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: the buffer has the type that is filled in.
+    unsafe { libc::clock_gettime(clock, time.as_mut_ptr()) };
+    // SAFETY: all-zero is a valid timespec, and the kernel only writes valid fields.
+    nanoseconds(unsafe { time.assume_init() })
+}
+
+/// How often a clock moves on, in nanoseconds.
+pub(crate) fn clock_resolution(clock: libc::clockid_t) -> u64 {
+    let mut time = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: the buffer has the type that is filled in.
+    unsafe { libc::clock_getres(clock, time.as_mut_ptr()) };
+    // SAFETY: all-zero is a valid timespec, and the kernel only writes valid fields.
+    nanoseconds(unsafe { time.assume_init() })
+}
+
+fn nanoseconds(time: libc::timespec) -> u64 {
+    let part = |part: i64| u64::try_from(part).unwrap_or(0);
+    part(time.tv_sec) * 1_000_000_000 + part(time.tv_nsec)
+}
+
+/// Who is at the other end of a Unix socket: user and process.
+pub(crate) fn peer_of(socket: BorrowedFd<'_>) -> io::Result<(u32, i32)> {
+    let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut length = libc::socklen_t::try_from(size_of_val(&peer)).map_err(io::Error::other)?;
+    // SAFETY: the buffer has the type that the option has, and its length is given.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast::<c_void>(),
+            &raw mut length,
+        )
+    };
+    check(result).map(|_| (peer.uid, peer.pid))
+}
+
+/// Whether others may connect to a socket. Async-signal-safe.
+fn listens(socket: RawFd) -> bool {
+    let mut answer: c_int = 0;
+    #[expect(clippy::cast_possible_truncation, reason = "a few bytes")]
+    let mut length = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: the buffer has the type that the option has, and its length is given.
+    let result = unsafe {
+        libc::getsockopt(
+            socket,
+            libc::SOL_SOCKET,
+            libc::SO_ACCEPTCONN,
+            (&raw mut answer).cast::<c_void>(),
+            &raw mut length,
+        )
+    };
+    result == 0 && answer != 0
+}
+
 /// Number of the calling thread.
 pub(crate) fn thread_id() -> u32 {
     // SAFETY: always succeeds and touches no memory.
@@ -225,8 +283,8 @@ pub(crate) fn open_null() -> RawFd {
     unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) }
 }
 
-/// Puts `null` in the place of `descriptor`, if that is a FUSE device or a pipe, so that
-/// its number stays taken. Async-signal-safe.
+/// Puts `null` in the place of `descriptor`, if that is a FUSE device, a pipe or a socket that
+/// others connect to, so that its number stays taken. Async-signal-safe.
 ///
 /// The owner of `descriptor` must not use it in this process.
 pub(crate) fn replace_descriptor(descriptor: RawFd, null: RawFd) {
@@ -239,7 +297,8 @@ pub(crate) fn replace_descriptor(descriptor: RawFd, null: RawFd) {
     // SAFETY: fstat succeeded and filled it.
     let status = unsafe { status.assume_init() };
     let device = status.st_mode & libc::S_IFMT == libc::S_IFCHR && status.st_rdev == FUSE_DEVICE;
-    if device || status.st_mode & libc::S_IFMT == libc::S_IFIFO {
+    let listens = status.st_mode & libc::S_IFMT == libc::S_IFSOCK && listens(descriptor);
+    if device || listens || status.st_mode & libc::S_IFMT == libc::S_IFIFO {
         // SAFETY: replaces an open descriptor; a bad `null` is an error and changes nothing.
         unsafe { libc::dup3(null, descriptor, libc::O_CLOEXEC) };
     }

@@ -146,11 +146,13 @@ fn a_second_file_waits_for_the_reserved_request() {
     let before = scene.requests().waits;
     let closing_second = close(second);
     eventually("the second FLUSH is parked", || scene.requests().waits == before + 1);
+    eventually("it is in the line", || scene.mount.statistics().parked == 1);
     assert_eq!(scene.requests().reserved_uses, 1);
     assert_eq!(flush.answer(Ok(Reply::Done)), Delivery::Sent);
     closing_first.join().unwrap();
     // the reserved request is the only one that can have come to it
     let (_, flush) = scene.held.next();
+    assert_eq!(scene.mount.statistics().parked, 0);
     assert_eq!(flush.answer(Ok(Reply::Done)), Delivery::Sent);
     closing_second.join().unwrap();
     answer(read);

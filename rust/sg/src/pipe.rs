@@ -37,6 +37,10 @@ pub struct PipeStatistics {
     pub discarded: u64,
     /// Pipes that wait for a message now.
     pub idle: u64,
+    /// Pipes that a message is on its way through now.
+    pub lent: u64,
+    /// The most of these at a time.
+    pub lent_peak: u64,
 }
 
 impl PipePool {
@@ -50,13 +54,28 @@ impl PipePool {
     /// An empty pipe for one message. It may be smaller than asked for where this process may
     /// not have larger ones.
     pub(crate) fn take(self: &Arc<Self>) -> io::Result<PooledPipe> {
-        let idle = self.state.lock().idle.pop();
+        let idle = {
+            let mut state = self.state.lock();
+            let PipeStatistics { lent, lent_peak, .. } = &mut state.statistics;
+            *lent += 1;
+            *lent_peak = (*lent_peak).max(*lent);
+            state.idle.pop()
+        };
         let pipe = if let Some(pipe) = idle {
             pipe
         } else {
-            let pipe = Pipe::new(self.capacity)?;
-            self.state.lock().statistics.made += 1;
-            pipe
+            let made = Pipe::new(self.capacity);
+            let statistics = &mut self.state.lock().statistics;
+            match made {
+                Ok(pipe) => {
+                    statistics.made += 1;
+                    pipe
+                }
+                Err(error) => {
+                    statistics.lent -= 1;
+                    return Err(error);
+                }
+            }
         };
         Ok(PooledPipe { pipe: Some(pipe), pool: Arc::clone(self) })
     }
@@ -103,6 +122,7 @@ impl Drop for PooledPipe {
     fn drop(&mut self) {
         let Some(pipe) = self.pipe.take() else { return };
         let mut state = self.pool.state.lock();
+        state.statistics.lent -= 1;
         if pipe.content != 0 {
             state.statistics.discarded += 1;
         } else if state.idle.len() < state.high_water {

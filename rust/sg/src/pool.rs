@@ -25,8 +25,9 @@ pub struct PagePool {
 #[derive(Debug, Default)]
 struct State {
     idle: Vec<Pages>,
-    /// Buffers that exist, lent ones included.
+    /// Buffers that exist, lent ones included, and the most that ever did.
     resident: usize,
+    peak: usize,
     hits: u64,
     misses: u64,
 }
@@ -40,7 +41,9 @@ pub struct PoolStatistics {
     pub misses: u64,
     /// Bytes of all buffers that exist now, lent or idle.
     pub bytes_resident: u64,
-    /// Bytes of them that are idle.
+    /// The most of those that ever existed at a time; of several pools the sum of each one's.
+    pub bytes_peak: u64,
+    /// Bytes of the buffers that are idle.
     pub bytes_idle: u64,
     /// Bytes that [`trim`](PagePool::trim) leaves idle at most.
     pub bytes_low_water: u64,
@@ -51,6 +54,7 @@ impl AddAssign for PoolStatistics {
         self.hits += other.hits;
         self.misses += other.misses;
         self.bytes_resident += other.bytes_resident;
+        self.bytes_peak += other.bytes_peak;
         self.bytes_idle += other.bytes_idle;
         self.bytes_low_water += other.bytes_low_water;
     }
@@ -137,6 +141,7 @@ impl PagePool {
             }
             // the bottom of the stack has been idle longest
             let excess = state.idle.len() - self.low_water;
+            state.note_peak();
             state.resident -= excess;
             let kept = state.idle.split_off(excess);
             std::mem::replace(&mut state.idle, kept)
@@ -147,12 +152,14 @@ impl PagePool {
 
     /// The numbers.
     pub fn statistics(&self) -> PoolStatistics {
-        let state = self.state.lock();
-        let bytes = |buffers: usize| buffers as u64 * self.buffer_size as u64;
+        let mut state = self.state.lock();
+        state.note_peak();
+        let bytes = |buffers: usize| (buffers as u64).saturating_mul(self.buffer_size as u64);
         PoolStatistics {
             hits: state.hits,
             misses: state.misses,
             bytes_resident: bytes(state.resident),
+            bytes_peak: bytes(state.peak),
             bytes_idle: bytes(state.idle.len()),
             bytes_low_water: bytes(self.low_water),
         }
@@ -169,6 +176,7 @@ impl PagePool {
         if state.idle.len() < self.high_water && state.idle.try_reserve(1).is_ok() {
             state.idle.push(pages);
         } else {
+            state.note_peak();
             state.resident -= 1;
             drop(state);
             drop(pages);
@@ -177,6 +185,12 @@ impl PagePool {
 }
 
 impl State {
+    /// Notes how many there were, before there are fewer. Not when buffers are taken: then it
+    /// is not known yet whether they can be had.
+    fn note_peak(&mut self) {
+        self.peak = self.peak.max(self.resident);
+    }
+
     /// Counts `count` buffers, of which `hits` were there already.
     fn account_taken(&mut self, count: usize, hits: usize) {
         self.hits += hits as u64;

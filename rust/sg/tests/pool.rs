@@ -171,6 +171,7 @@ struct Oracle {
     high: usize,
     idle: usize,
     lent: usize,
+    peak: usize,
     hits: u64,
     misses: u64,
 }
@@ -184,6 +185,7 @@ impl Oracle {
         } else {
             self.misses += 1;
         }
+        self.peak = self.peak.max(self.idle + self.lent);
     }
 
     fn put_back(&mut self) {
@@ -196,6 +198,7 @@ impl Oracle {
             hits: self.hits,
             misses: self.misses,
             bytes_resident: (self.idle + self.lent) as u64 * PAGE,
+            bytes_peak: self.peak as u64 * PAGE,
             bytes_idle: self.idle as u64 * PAGE,
             bytes_low_water: self.low.min(self.high) as u64 * PAGE,
         }

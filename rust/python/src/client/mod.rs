@@ -29,7 +29,7 @@ pub(crate) use data::PyPending;
 use live::LiveClient;
 pub(crate) use live::{after_fork_in_child, close_all};
 
-use crate::conversions::names;
+use crate::conversions::{names, value};
 use crate::values::attributes::PyAttributes;
 use crate::values::filesystem_statistics::PyFilesystemStatistics;
 use crate::values::set_attributes::PySetAttributes;
@@ -83,8 +83,9 @@ impl PyClient {
     }
 
     /// What was asked for, and how.
-    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        statistics::to_python(py, &self.live.client.statistics(), &self.live.core)
+    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let live = &self.live;
+        value::to_python(py, &statistics::numbers(&live.client.statistics(), &live.core))
     }
 
     // Open files

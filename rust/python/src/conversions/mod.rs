@@ -6,8 +6,10 @@
 //! | exceptions ↔ errno | `errors.rs` |
 //! | `str`, `bytes` and paths ↔ names | `names.rs` |
 //! | numbers, times, ranges | `numbers.rs` |
+//! | what a mount has counted | `value.rs` |
 
 pub(crate) mod descriptors;
 pub(crate) mod errors;
 pub(crate) mod names;
 pub(crate) mod numbers;
+pub(crate) mod value;

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::Instant;
 
 use fusesg_fs::{Context, Errno, Inode, Operation, OperationKind, Reply, Result};
 use fusesg_sg::Segment;
@@ -130,6 +131,8 @@ struct AwaitedCallback {
     /// What it has come to, while it is awaited what is to be told of that.
     result: Option<Py<PyAny>>,
     key: Key,
+    /// When the loop began it, if its request is timed.
+    began: Option<Instant>,
 }
 
 impl AwaitedCallback {
@@ -137,7 +140,7 @@ impl AwaitedCallback {
     fn new(core: &Arc<Core>, request: Request, operation: Operation<'static>) -> Self {
         let (key, context) = (Key::Request(request.responder.unique()), request.context);
         let (core, request) = (Arc::clone(core), Some(request));
-        Self { core, request, context, operation, awaitable: None, result: None, key }
+        Self { core, request, context, operation, awaitable: None, result: None, key, began: None }
     }
 
     /// The method has been called.
@@ -196,6 +199,9 @@ impl AwaitedCallback {
             }
             outcome => outcome,
         };
+        if let Some(began) = self.began {
+            request.responder.time_callback(None, began.elapsed());
+        }
         let core = Arc::clone(&self.core);
         let operation = mem::replace(&mut self.operation, NONE);
         Step::Finish(Box::new(move || {
@@ -228,9 +234,10 @@ impl Work for AwaitedCallback {
     }
 
     fn begin<'py>(&mut self, py: Python<'py>) -> Step<'py> {
-        if !self.request.as_ref().is_some_and(Request::is_wanted) {
+        let Some(request) = self.request.as_ref().filter(|request| request.is_wanted()) else {
             return Step::Nothing;
-        }
+        };
+        self.began = request.responder.is_timed().then(Instant::now);
         if let Some(awaitable) = self.awaitable.take() {
             return Step::Await(awaitable.into_bound(py));
         }

@@ -15,7 +15,7 @@ use fusesg_fs::{
     Claim, Context, Entry, Errno, FileSystem, FileType, Handle, Inode, Opened, Operation,
     OperationKind, OperationSet, PathTable, Properties, Reply, Result, Unique,
 };
-use fusesg_serve::{Delivery, Dispatch, Native, Responder};
+use fusesg_serve::{Delivery, Dispatch, Native, Responder, Value};
 use fusesg_sg::{PagePools, Segment, SegmentList};
 use parking_lot::Mutex;
 use pyo3::exceptions::PyTypeError;
@@ -24,6 +24,7 @@ use pyo3::prelude::*;
 use crate::callbacks::{self, Callback, Outcome};
 use crate::conversions::errors;
 use crate::conversions::numbers::type_name;
+use crate::dispatch::callback_timer::CallbackTimer;
 use crate::dispatch::directory_snapshot::{CountingSink, Directory, Listings};
 use crate::dispatch::fetches::Fetches;
 use crate::dispatch::handles::{self, Handles};
@@ -201,11 +202,6 @@ impl Core {
         self.callbacks.load(Ordering::Relaxed)
     }
 
-    /// Executors alive, their peak, and jobs queued so far.
-    pub(crate) fn executor_statistics(&self) -> (usize, usize, u64) {
-        self.executors.statistics()
-    }
-
     /// Takes the requests of this mount's own process that wait for an executor, for the
     /// event loop, or for what these fetch.
     pub(crate) fn take_queued(&self, wanted: impl Fn(&Request) -> bool) -> Vec<Request> {
@@ -224,7 +220,9 @@ impl Core {
     ) {
         self.count_callback();
         request.responder.carried_out_here();
+        let mut timer = CallbackTimer::start(&request.responder);
         let outcome = thread_state::attach_for(request, |py, mut request| {
+            timer.enter();
             let callback = Callback {
                 py,
                 core: self,
@@ -232,7 +230,11 @@ impl Core {
                 responder: Some(&mut request.responder),
                 description: RefCell::default(),
             };
-            (callbacks::call(callback, operation), request)
+            let outcome = callbacks::call(callback, operation);
+            if !matches!(outcome, Ok(Outcome::Awaitable(_))) {
+                timer.end(&request.responder);
+            }
+            (outcome, request)
         });
         // from here on no Python: another reader may go in, unless this one may have to wait
         let place = place.filter(|_| {
@@ -635,6 +637,10 @@ impl Dispatch for PythonDispatch {
         if let Some(native) = &self.0.native {
             native.idle();
         }
+    }
+
+    fn numbers(&self) -> Value {
+        self.0.numbers()
     }
 
     fn destroy(&self) {

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | which way an operation takes, and its answer | `dispatcher.rs` |
 //! | callbacks that are awaited | `asynchronous.rs` |
+//! | where the time of a callback goes | `callback_timer.rs` |
+//! | the numbers | `numbers.rs` |
 //! | init and destroy | `life_cycle.rs` |
 //! | reads that are answered with `Fetch` pieces | `fetches.rs` |
 //! | which methods a class has, what it declares | `implementation.rs` |
@@ -13,11 +15,13 @@
 //! | readdir: listings that are kept, and their offsets | `directory_snapshot.rs` |
 
 pub(crate) mod asynchronous;
+mod callback_timer;
 pub(crate) mod directory_snapshot;
 pub(crate) mod dispatcher;
 pub(crate) mod fetches;
 pub(crate) mod handles;
 pub(crate) mod implementation;
 mod life_cycle;
+mod numbers;
 pub(crate) mod open_data;
 pub(crate) mod root;

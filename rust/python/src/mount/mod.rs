@@ -4,10 +4,8 @@
 //! |---|---|
 //! | [`PyMount`]; unmounting at the interpreter's exit | `mod.rs` |
 //! | its settings, from the dict of Python's `Config` | `settings.rs` |
-//! | its numbers: `Mount.statistics()` | `statistics.rs` |
 
 mod settings;
-pub(crate) mod statistics;
 
 use std::ffi::OsStr;
 use std::io;
@@ -28,7 +26,7 @@ use pyo3::types::{PyDict, PyString, PyType};
 use settings::Settings;
 
 use crate::conversions::numbers::type_name;
-use crate::conversions::{errors, names};
+use crate::conversions::{errors, names, value};
 use crate::dispatch::dispatcher::{Core, Limits, PythonDispatch};
 use crate::dispatch::implementation::{Declared, Methods};
 use crate::dispatch::root::wrong_place;
@@ -211,8 +209,16 @@ impl PyMount {
     }
 
     /// What was served, as a dict.
-    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        statistics::to_python(py, &self.live.mount.statistics(), &self.live.core)
+    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let live = &self.live;
+        value::to_python(py, &live.mount.numbers().with(live.core.numbers()))
+    }
+
+    /// Where Prometheus may ask for the same: host and port.
+    #[getter]
+    fn metrics_address(&self) -> Option<(String, u16)> {
+        let address = self.live.mount.metrics_address()?;
+        Some((address.ip().to_string(), address.port()))
     }
 
     /// Makes the kernel forget attributes and a range of cached data.

@@ -95,6 +95,7 @@ impl Settings {
             }
             "request_timeout" => config.request_timeout = optional_seconds(value)?,
             "slow_request_warning" => config.slow_request_warning = optional_seconds(value)?,
+            "metrics" => config.metrics = value.extract()?,
             "trace" => config.trace = value.extract()?,
             "max_python_threads" => self.max_python_threads = value.extract()?,
             "max_fetches" => self.max_fetches = value.extract()?,

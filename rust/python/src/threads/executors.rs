@@ -42,6 +42,18 @@ impl fmt::Debug for Job {
     }
 }
 
+/// Numbers of the executors of one mount.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExecutorStatistics {
+    /// Threads that live, and the most that ever did.
+    pub(crate) threads: usize,
+    pub(crate) peak: usize,
+    /// Jobs that wait for a thread.
+    pub(crate) waiting: usize,
+    /// Jobs that ever did, however shortly.
+    pub(crate) queued: u64,
+}
+
 /// The executors of one mount.
 #[derive(Debug)]
 pub(crate) struct Executors {
@@ -145,10 +157,15 @@ impl Executors {
             .collect()
     }
 
-    /// Threads that live, the most that ever did, and jobs queued since the start.
-    pub(crate) fn statistics(&self) -> (usize, usize, u64) {
+    /// Numbers.
+    pub(crate) fn statistics(&self) -> ExecutorStatistics {
         let state = self.shared.state.lock();
-        (state.threads, state.peak, state.total)
+        ExecutorStatistics {
+            threads: state.threads,
+            peak: state.peak,
+            waiting: state.queue.len(),
+            queued: state.total,
+        }
     }
 
     /// Takes no more jobs, drops the queued ones, and waits for the threads. One whose
