@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SECONDS = 20.0
 """How long one answer of the browser may take."""
-WIDTH, HEIGHT = 1280, 800
+WIDTH, HEIGHT = 1100, 680
 
 _FLAGS = (
     "--headless=new",

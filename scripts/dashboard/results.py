@@ -110,19 +110,23 @@ def keep(own: Path, history: Path, known: set[str], name: str) -> int:
         Of how many commits there were any.
     """
     commits = set()
+    names = {"version"}
     place = history / name
     for path in result_files(own):
         content = read(path)
         if content.get("commit_hash") not in known:
             continue
         commits.add(content["commit_hash"])
+        names |= content["results"].keys()
         content["params"]["machine"] = name
         _write(place / path.name, content)
         _write(place / MACHINE, read(path.with_name(MACHINE)) | {"machine": name})
     if commits:
         kept = history / BENCHMARKS
         benchmarks = read(kept) if kept.exists() else {}
-        _write(kept, benchmarks | read(own / BENCHMARKS), indent=1)
+        measured = read(own / BENCHMARKS).items()
+        benchmarks |= {key: value for key, value in measured if key in names}
+        _write(kept, benchmarks, indent=1)
     return len(commits)
 
 
