@@ -18,6 +18,7 @@
 //! | [`FileSystem`]: the synchronous trait | `file_system.rs` |
 //! | [`Properties`]: what a file system declares | `properties.rs` |
 //! | [`OpenData`]: open files whose bytes are known | `open_data.rs` |
+//! | nodes that the kernel knows, and how often it looked them up | `lookup_table.rs` |
 //! | numbers of open files and directories | `handle_table.rs` |
 //! | who keeps a set-group-id bit | `set_group_id.rs` |
 //! | [`PathTable`]: which path an inode has; [`Claim`]: who uses it | `paths/` |
@@ -35,6 +36,7 @@ mod file_system;
 pub mod fuzzing;
 mod handle_table;
 mod id;
+mod lookup_table;
 pub mod memory;
 mod open_data;
 mod operation;

@@ -18,7 +18,6 @@
 //! | which pages a sparse file has | `page_map.rs` |
 //! | a page, shared with replies in flight | `page.rs` |
 //! | the names of a directory, and their order | `directory.rs` |
-//! | inodes the kernel knows, lookup counts | `inodes.rs` |
 //! | lookup, create, link, remove | `names.rs` |
 //! | rename, exchange, whiteouts | `rename.rs` |
 //! | getattr, setattr, statfs | `attributes.rs` |
@@ -58,7 +57,6 @@ mod attributes;
 mod contents;
 mod data;
 mod directory;
-mod inodes;
 mod limits;
 mod listing;
 mod metadata;
@@ -77,12 +75,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use inodes::Inodes;
+use node::Node;
 use open_files::OpenFile;
 use tree::Tree;
 
 use crate::Inode;
 use crate::handle_table::HandleTable;
+use crate::lookup_table::LookupTable;
 
 /// What an empty file system is like.
 #[derive(Clone, Debug)]
@@ -106,7 +105,7 @@ pub struct MemoryOptions {
 #[derive(Debug)]
 pub struct Memory {
     tree: Arc<Tree>,
-    inodes: Inodes,
+    inodes: LookupTable<Node>,
     files: HandleTable<OpenFile>,
     /// Mounts that serve it now.
     mounts: AtomicUsize,
@@ -129,7 +128,7 @@ impl Memory {
     }
 
     fn of(tree: Arc<Tree>) -> Self {
-        let inodes = Inodes::new(Arc::clone(&tree.root));
+        let inodes = LookupTable::new(Arc::clone(&tree.root));
         Self { tree, inodes, files: HandleTable::default(), mounts: AtomicUsize::new(0) }
     }
 

@@ -25,7 +25,7 @@ impl Memory {
 
     /// The entry of a node, which counts as one lookup.
     pub(super) fn entry(&self, node: &Arc<Node>) -> Entry {
-        self.inodes.remember(node);
+        self.inodes.remember(node.number, Arc::clone(node), |_, _| true, |node, _| node);
         Entry {
             attributes: node.attributes(),
             generation: 0,

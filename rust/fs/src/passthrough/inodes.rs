@@ -1,23 +1,19 @@
-//! The inodes that the kernel knows, each with the number of lookups it has yet to give back.
+//! The inodes that the kernel knows: which file of the source each is.
 //!
 //! ```text
 //! lookup ──► remember ──► Node { anchor } ──forget (count reaches 0)──► descriptor closed
 //! ```
-//! One lock makes "found" and "count raised" one step, so that a FORGET in between cannot
-//! take the node away. Operations clone the `Arc` and work without the lock.
+//! What the kernel knows, and how often it looked it up, is in the [`LookupTable`].
 
-use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-use log::warn;
-use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::anchor::{Anchor, Anchors, PathFd};
 use super::inode_numbers::{Identity, InodeNumbers};
 use super::kernel_io::KernelIo;
-use crate::{Errno, FileType, Inode, Result};
+use crate::lookup_table::LookupTable;
+use crate::{FileType, Inode, Result};
 
 /// An inode that the kernel knows.
 #[derive(Debug)]
@@ -49,19 +45,9 @@ impl Node {
 pub(super) struct Inodes {
     numbers: InodeNumbers,
     anchors: Anchors,
-    known: Mutex<HashMap<Inode, Known>>,
-    /// Never forgotten.
-    root: Arc<Node>,
+    known: LookupTable<Node>,
     /// Nodes that ever had no descriptor; while it is 0 none needs care before removal.
     weak: AtomicU64,
-    /// The kernel that knew them is gone.
-    ended: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Known {
-    node: Arc<Node>,
-    lookups: u64,
 }
 
 impl Inodes {
@@ -77,25 +63,12 @@ impl Inodes {
             anchor: Anchor::held(root),
         });
         let numbers = InodeNumbers::new(identity);
-        Self {
-            numbers,
-            anchors,
-            known: Mutex::default(),
-            root,
-            weak: AtomicU64::new(0),
-            ended: AtomicBool::new(false),
-        }
+        Self { numbers, anchors, known: LookupTable::new(root), weak: AtomicU64::new(0) }
     }
 
     /// A node that the kernel names.
     pub(super) fn get(&self, number: Inode) -> Result<Arc<Node>> {
-        if number == Inode::ROOT {
-            return Ok(Arc::clone(&self.root));
-        }
-        match self.known.lock().get(&number) {
-            Some(known) => Ok(Arc::clone(&known.node)),
-            None => Err(Errno::ESTALE),
-        }
+        self.known.get(number)
     }
 
     /// The inode of a node.
@@ -111,77 +84,40 @@ impl Inodes {
     /// Counts one lookup of the inode behind the O_PATH descriptor `fd`.
     pub(super) fn remember(&self, fd: OwnedFd, identity: Identity, kind: FileType) -> Arc<Node> {
         let number = self.numbers.number(identity);
-        if number == Inode::ROOT {
-            return Arc::clone(&self.root);
-        }
-        let mut known = self.known.lock();
-        let (lookups, generation) = match known.get_mut(&number) {
-            Some(known) if self.anchors.is_same(&known.node.anchor, fd.as_fd()) => {
-                known.lookups += 1;
-                return Arc::clone(&known.node);
-            }
+        let is_the_same = |known: &Node, fd: &OwnedFd| self.same(known, fd.as_fd());
+        let make = |fd, before: Option<&Node>| {
             // the kernel will forget its inode of the old generation under the same number
-            Some(old) => (old.lookups + 1, old.node.generation + 1),
-            None => (1, 0),
+            let generation = before.map_or(0, |before| before.generation + 1);
+            let anchor = self.anchors.anchor(fd);
+            if anchor.is_weak() {
+                self.weak.fetch_add(1, Ordering::Relaxed);
+            }
+            let kernel_io = KernelIo::default();
+            let device = identity.device;
+            let writers = AtomicU64::new(0);
+            Arc::new(Node { number, generation, kind, device, kernel_io, writers, anchor })
         };
-        let anchor = self.anchors.anchor(fd);
-        if anchor.is_weak() {
-            self.weak.fetch_add(1, Ordering::Relaxed);
-        }
-        let kernel_io = KernelIo::default();
-        let device = identity.device;
-        let writers = AtomicU64::new(0);
-        let node = Arc::new(Node { number, generation, kind, device, kernel_io, writers, anchor });
-        known.insert(number, Known { node: Arc::clone(&node), lookups });
-        node
+        self.known.remember(number, fd, is_the_same, make)
     }
 
     /// Counts one more lookup of an inode that is known; `false` if it is not.
     pub(super) fn retain(&self, number: Inode) -> bool {
-        if number == Inode::ROOT {
-            return true;
-        }
-        let mut known = self.known.lock();
-        let found = known.get_mut(&number);
-        found.map(|known| known.lookups += 1).is_some()
+        self.known.retain(number)
     }
 
     /// Takes back `count` lookups; the last one closes the descriptor.
     pub(super) fn forget(&self, number: Inode, count: u64) {
-        if number == Inode::ROOT {
-            return;
-        }
-        let forgotten = {
-            let mut known = self.known.lock();
-            match known.get_mut(&number) {
-                Some(entry) if entry.lookups > count => {
-                    entry.lookups -= count;
-                    None
-                }
-                Some(_) => known.remove(&number),
-                // an entry that was kept beyond the mount's end
-                None if self.have_ended() => None,
-                None => {
-                    warn!("forget of {count} lookups of inode {number}, which is not known");
-                    None
-                }
-            }
-        };
-        // closes the descriptor, without the lock
-        drop(forgotten);
+        self.known.forget(number, count);
     }
 
     /// Forgets all inodes but the root.
     pub(super) fn end(&self) {
-        self.ended.store(true, Ordering::Relaxed);
-        let known = std::mem::take(&mut *self.known.lock());
-        // closes the descriptors, without the lock
-        drop(known);
+        self.known.end();
     }
 
     /// Whether [`end`](Self::end) was called.
     pub(super) fn have_ended(&self) -> bool {
-        self.ended.load(Ordering::Relaxed)
+        self.known.have_ended()
     }
 
     /// Whether removals need [`keep_alive`](Self::keep_alive).
@@ -207,6 +143,6 @@ impl Inodes {
 
     /// How many inodes the kernel knows besides the root.
     pub(super) fn len(&self) -> usize {
-        self.known.lock().len()
+        self.known.len()
     }
 }
