@@ -28,16 +28,6 @@ scripts/loom.sh || status=$((status ? status : $?))
 scripts/bench-quick.sh || status=$((status ? status : $?))
 
 say 'Python tests'
-python_status=0
-"$VENV/bin/python" -m pytest "$@" || python_status=$?
-# 1: tests failed. They meet the kernel, other processes and their signals, and a machine
-# that is busy with something else: what failed has one more try, and is shown twice
-if [[ $python_status -eq 1 ]]; then
-    say 'Once more: the Python tests that failed'
-    python_status=0
-    "$VENV/bin/python" -m pytest --last-failed --last-failed-no-failures none "$@" ||
-        python_status=$?
-fi
-status=$((status ? status : python_status))
+"$VENV/bin/python" -m pytest "$@" || status=$((status ? status : $?))
 
 exit "$status"

@@ -14,12 +14,17 @@ use log::{Level, LevelFilter, Log, Metadata};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
+use crate::fork::{GENERATIONS, PerProcess};
+
 /// Records that may wait.
 const CAPACITY: usize = 1024;
 
-static QUEUE: Mutex<Queue> =
-    Mutex::new(Queue { records: VecDeque::new(), dropped: 0, closed: false });
-static ADDED: Condvar = Condvar::new();
+/// Of this process: what the parent has not reported yet is for the parent to report.
+static QUEUE: PerProcess<Mutex<Queue>> = PerProcess::new(
+    [const { Mutex::new(Queue { records: VecDeque::new(), dropped: 0, closed: false }) };
+        GENERATIONS],
+);
+static ADDED: PerProcess<Condvar> = PerProcess::new([const { Condvar::new() }; GENERATIONS]);
 
 struct Queue {
     records: VecDeque<Record>,
@@ -49,14 +54,6 @@ pub(crate) fn set_level(level: LevelFilter) {
 /// Queues an error: of a callback, with its traceback.
 pub(crate) fn error(message: String) {
     push(Level::Error, "fusesg", message);
-}
-
-/// Empties the queue in a forked child: its records are the parent's to report.
-pub(crate) fn after_fork_in_child() {
-    if let Some(mut queue) = QUEUE.try_lock() {
-        queue.records.clear();
-        queue.dropped = 0;
-    }
 }
 
 /// A record as Python gets it: level (a number of `logging`), target, message.

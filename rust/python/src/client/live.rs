@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyType};
 use super::settings;
 use crate::conversions::errors;
 use crate::dispatch::dispatcher::{Core, Limits, PythonDispatch};
-use crate::fork::Origin;
+use crate::fork::{GENERATIONS, Origin, PerProcess};
 use crate::log_queue;
 use crate::native::provider::{MountOptions, native_of};
 use crate::threads::event_loop::EventLoop;
@@ -25,7 +25,8 @@ const MAX_PYTHON_THREADS: usize = 64;
 const MAX_FETCHES: usize = 16;
 
 /// The clients of this process that may be open.
-static LIVE: Mutex<Vec<Weak<LiveClient>>> = Mutex::new(Vec::new());
+static LIVE: PerProcess<Mutex<Vec<Weak<LiveClient>>>> =
+    PerProcess::new([const { Mutex::new(Vec::new()) }; GENERATIONS]);
 
 /// A client and the Python object behind it.
 pub(super) struct LiveClient {
@@ -159,11 +160,4 @@ pub(crate) fn close_all() {
             }
         }
     });
-}
-
-/// Forgets the parent's clients in a forked child.
-pub(crate) fn after_fork_in_child() {
-    if let Some(mut clients) = LIVE.try_lock() {
-        clients.clear();
-    }
 }

@@ -27,7 +27,7 @@ use pyo3::types::{PyDict, PyString};
 use arguments::{path, position};
 pub(crate) use data::PyPending;
 use live::LiveClient;
-pub(crate) use live::{after_fork_in_child, close_all};
+pub(crate) use live::close_all;
 
 use crate::conversions::{names, value};
 use crate::values::attributes::PyAttributes;

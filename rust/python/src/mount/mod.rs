@@ -30,7 +30,7 @@ use crate::conversions::{errors, names, value};
 use crate::dispatch::dispatcher::{Core, Limits, PythonDispatch};
 use crate::dispatch::implementation::{Declared, Methods};
 use crate::dispatch::root::wrong_place;
-use crate::fork::Origin;
+use crate::fork::{GENERATIONS, Origin, PerProcess};
 use crate::native::provider::{MountOptions, native_of};
 use crate::threads::event_loop::EventLoop;
 use crate::threads::{thread_state, watchdog};
@@ -43,7 +43,8 @@ const SIGNAL_CHECK: Duration = Duration::from_secs(1);
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
 /// The mounts of this process that may be alive.
-static LIVE: Mutex<Vec<Weak<LiveMount>>> = Mutex::new(Vec::new());
+static LIVE: PerProcess<Mutex<Vec<Weak<LiveMount>>>> =
+    PerProcess::new([const { Mutex::new(Vec::new()) }; GENERATIONS]);
 
 /// Inode of the directory, name in it, own inode, whether it is a directory.
 type Located<'py> = (Option<u64>, Bound<'py, PyString>, Option<u64>, bool);
@@ -400,13 +401,6 @@ pub(crate) fn _shutdown(py: Python<'_>) {
             log::warn!("a callback still runs while the interpreter ends; it was left behind");
         }
     });
-}
-
-/// Forgets the parent's mounts in a forked child.
-pub(crate) fn after_fork_in_child() {
-    if let Some(mut mounts) = LIVE.try_lock() {
-        mounts.clear();
-    }
 }
 
 /// A root of type `kind` cannot be mounted at `point`.

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use fusesg_fs::{Claim, Context, Errno};
 use fusesg_serve::Responder;
 use parking_lot::Mutex;
 
+use crate::fork::{GENERATIONS, PerProcess};
 use crate::sys;
 use crate::threads::watchdog;
 
@@ -98,18 +100,8 @@ pub(crate) fn take_requests(mount: MountId, wanted: impl Fn(&Request) -> bool) -
         .collect()
 }
 
-/// Forgets the threads of the parent: in a forked child none of them exists.
+/// This thread has no slot in a forked child yet.
 pub(crate) fn after_fork_in_child() {
-    for slot in &SLOTS {
-        slot.claimed.store(0, Ordering::Release);
-        if let Some(mut state) = slot.state.try_lock() {
-            state.since = None;
-            // its descriptors are the parent's business
-            if let Some(request) = state.request.take() {
-                std::mem::forget(request);
-            }
-        }
-    }
     SLOT.set(None);
 }
 
@@ -130,12 +122,16 @@ struct State {
 }
 
 /// Threads beyond the table's size are served, but not watched.
-static SLOTS: [Slot; 256] = [const {
-    Slot {
-        claimed: AtomicUsize::new(0),
-        state: Mutex::new(State { since: None, group: 0, request: None }),
+static SLOTS: PerProcess<LazyLock<Box<[Slot]>>> = PerProcess::new(
+    [const { LazyLock::new(|| (0..256).map(|_| Slot::free()).collect()) }; GENERATIONS],
+);
+
+impl Slot {
+    fn free() -> Self {
+        let state = State { since: None, group: 0, request: None };
+        Self { claimed: AtomicUsize::new(0), state: Mutex::new(state) }
     }
-}; 256];
+}
 
 thread_local! {
     // neither has a destructor: registering one takes the dynamic loader's lock, and the

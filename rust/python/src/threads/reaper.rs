@@ -12,18 +12,22 @@ use fusesg_serve::Condvar;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
+use crate::fork::{GENERATIONS, PerProcess};
 use crate::threads::thread_state;
 
 /// How long a dead object may stay when no callback comes.
 const PERIOD: Duration = Duration::from_millis(50);
 
-static QUEUE: Mutex<Vec<Py<PyAny>>> = Mutex::new(Vec::new());
+static QUEUE: PerProcess<Mutex<Vec<Py<PyAny>>>> =
+    PerProcess::new([const { Mutex::new(Vec::new()) }; GENERATIONS]);
 /// Something is, or may be, in the queue.
-static PENDING: AtomicBool = AtomicBool::new(false);
+static PENDING: PerProcess<AtomicBool> =
+    PerProcess::new([const { AtomicBool::new(false) }; GENERATIONS]);
 /// The reaper's thread sleeps without a time limit.
-static PARKED: AtomicBool = AtomicBool::new(false);
-static PARK: Mutex<()> = Mutex::new(());
-static WAKE: Condvar = Condvar::new();
+static PARKED: PerProcess<AtomicBool> =
+    PerProcess::new([const { AtomicBool::new(false) }; GENERATIONS]);
+static PARK: PerProcess<Mutex<()>> = PerProcess::new([const { Mutex::new(()) }; GENERATIONS]);
+static WAKE: PerProcess<Condvar> = PerProcess::new([const { Condvar::new() }; GENERATIONS]);
 /// The process whose reaper thread runs; after a fork there is none.
 static STARTED_IN: AtomicU32 = AtomicU32::new(0);
 

@@ -23,6 +23,7 @@ use fusesg_serve::Condvar;
 use parking_lot::Mutex;
 
 use crate::dispatch::dispatcher::Core;
+use crate::fork::{GENERATIONS, PerProcess};
 use crate::threads::gil_waiters::{self, MountId, Request};
 
 /// How often to look while a deadlock is being dissolved: each request takes one look.
@@ -40,11 +41,13 @@ struct Watched {
     told_of_loop: bool,
 }
 
-static WATCHED: Mutex<Vec<Watched>> = Mutex::new(Vec::new());
+static WATCHED: PerProcess<Mutex<Vec<Watched>>> =
+    PerProcess::new([const { Mutex::new(Vec::new()) }; GENERATIONS]);
 /// The thread sleeps without a time limit: nobody waits for the GIL.
-static PARKED: AtomicBool = AtomicBool::new(false);
-static PARK: Mutex<()> = Mutex::new(());
-static WAKE: Condvar = Condvar::new();
+static PARKED: PerProcess<AtomicBool> =
+    PerProcess::new([const { AtomicBool::new(false) }; GENERATIONS]);
+static PARK: PerProcess<Mutex<()>> = PerProcess::new([const { Mutex::new(()) }; GENERATIONS]);
+static WAKE: PerProcess<Condvar> = PerProcess::new([const { Condvar::new() }; GENERATIONS]);
 /// The process whose watchdog runs; after a fork there is none.
 static STARTED_IN: AtomicU32 = AtomicU32::new(0);
 
@@ -112,14 +115,6 @@ pub(crate) fn someone_waits() {
     if PARKED.load(Ordering::SeqCst) {
         let _park = PARK.lock();
         WAKE.notify_one();
-    }
-}
-
-/// Forgets the parent's mounts in a forked child.
-pub(crate) fn after_fork_in_child() {
-    if let Some(mut watched) = WATCHED.try_lock() {
-        // not dropped: what they refer to is the parent's
-        std::mem::forget(std::mem::take(&mut *watched));
     }
 }
 
