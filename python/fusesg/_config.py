@@ -193,6 +193,8 @@ class Config:
     Attributes:
         reader_threads: Threads that read requests. Default 2, which is also the
             least: a callback that uses its own mount must find somebody to serve it.
+            Where the mount is served on one CPU, one of them waits for requests and the
+            others stand by until all that read are busy for a millisecond.
         max_python_threads: Threads that may run Python callbacks at the same time
             when callbacks block. Default 64. They come and go as needed.
         max_fetches: `Fetch` pieces of this mount that are carried out at the same

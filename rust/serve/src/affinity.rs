@@ -5,14 +5,24 @@
 //! times as many. A thread hands its CPUs on to those that it starts, so one thread that is
 //! put in its place before it starts the readers places everything that they start.
 
+use std::collections::HashSet;
 use std::io;
 use std::thread;
 
-use crate::sys;
+use crate::{MountConfig, sys};
 
 /// Lets the calling thread, and those that it will start, run on `cpus` only.
 pub(crate) fn restrict(cpus: &[usize]) -> io::Result<()> {
     sys::set_affinity(cpus)
+}
+
+/// How many CPUs the serving threads of a mount may run on.
+pub(crate) fn cpus(config: &MountConfig) -> usize {
+    match &config.cpu_affinity {
+        Some(cpus) => cpus.iter().collect::<HashSet<_>>().len(),
+        // unknown is as good as many
+        None => sys::affinity().map_or(usize::MAX, |cpus| cpus.len()),
+    }
 }
 
 /// Whether this process may use all of `cpus`; the error says which it may not.

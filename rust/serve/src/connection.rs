@@ -9,6 +9,7 @@ use fusesg_sg::PagePool;
 
 use crate::MountConfig;
 use crate::admission::Admission;
+use crate::affinity;
 use crate::client::{Calls, InProcess};
 use crate::data_path::DataPath;
 use crate::in_flight::{InFlight, Pending, Subject};
@@ -19,6 +20,7 @@ use crate::metrics::{Metrics, Started, Statistics};
 use crate::notifier::NotificationQueue;
 use crate::own_reply::OwnReply;
 use crate::responder::{Responder, Wanted};
+use crate::standby::Standby;
 use crate::sweeper::Wakeup;
 use crate::trace;
 use crate::transport::TransportReply;
@@ -40,7 +42,8 @@ pub(crate) struct Connection {
     pub(crate) directory_buffer: u32,
     pub(crate) in_flight: InFlight,
     pub(crate) admission: Admission,
-    pub(crate) sweeper: Wakeup,
+    pub(crate) sweeper: Arc<Wakeup>,
+    pub(crate) standby: Arc<Standby>,
     pub(crate) metrics: Metrics,
     pub(crate) data_path: DataPath,
     pub(crate) own_reply: OwnReply,
@@ -96,6 +99,9 @@ impl Connection {
         own_reply: OwnReply,
         in_process: Option<InProcess>,
     ) -> Self {
+        let sweeper = Arc::new(Wakeup::default());
+        let standby =
+            Standby::new(config.reader_threads, affinity::cpus(config), Arc::clone(&sweeper));
         Self {
             entry_timeout: config.entry_timeout,
             attribute_timeout: config.attribute_timeout,
@@ -105,7 +111,8 @@ impl Connection {
             directory_buffer: config.directory_buffer,
             in_flight: InFlight::new(),
             admission: Admission::new(config.max_requests),
-            sweeper: Wakeup::default(),
+            sweeper,
+            standby: Arc::new(standby),
             metrics: Metrics::default(),
             data_path: DataPath::new(config),
             own_reply,

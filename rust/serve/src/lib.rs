@@ -80,6 +80,7 @@ mod report;
 mod responder;
 mod served;
 mod serving;
+mod standby;
 mod sweeper;
 mod sys;
 mod trace;

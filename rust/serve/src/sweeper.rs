@@ -5,8 +5,9 @@
 //! [table](crate::in_flight) (no Python, no lock of the file system): while requests are
 //! being served it looks at them every [`TICK`]; for one older than [`PATIENCE`] it asks
 //! `/proc` whether a signal waits for the caller, and if so answers in the callback's
-//! place. It also answers requests that wait [for themselves](crate::deadlocks), and tells the
-//! [watcher](crate::watcher) when a thread of this process waits for its own mount.
+//! place. It also answers requests that wait [for themselves](crate::deadlocks), tells the
+//! [watcher](crate::watcher) when a thread of this process waits for its own mount, and calls
+//! readers that [stand by](crate::standby), for which it looks more often.
 //!
 //! With nothing in flight it sleeps. When that has lasted for [`IDLE`] it has buffers freed
 //! that were kept for the next request, and then sleeps for good.
@@ -29,6 +30,7 @@ use crate::caller::{self, Caller};
 use crate::connection::Connection;
 use crate::deadlocks::Deadlocks;
 use crate::in_flight::Pending;
+use crate::standby::{self, LastLook};
 use crate::watcher::Word;
 use crate::{Dispatch, MountConfig};
 
@@ -53,6 +55,11 @@ impl Wakeup {
         if !self.awake.load(Ordering::SeqCst) && !self.awake.swap(true, Ordering::SeqCst) {
             self.unpark();
         }
+    }
+
+    /// A reader stands by from now on: to be looked after more often.
+    pub(crate) fn note_standby(&self) {
+        self.unpark();
     }
 
     /// Ends the sweeper.
@@ -111,25 +118,40 @@ impl Sweeper {
         let mut deadlocks = self.mount.map(Deadlocks::of_mount);
         let mut own_waits = false;
         let mut trimmed = false;
+        let mut next_sweep = Instant::now();
+        let mut last_look = LastLook::default();
+        let standby = &self.connection.standby;
         while !wakeup.stop.load(Ordering::SeqCst) {
-            if !self.connection.in_flight.is_empty() {
-                self.sweep(&mut processes);
-                if let Some(deadlocks) = &mut deadlocks {
-                    self.end_deadlock(deadlocks);
+            if self.is_needed() {
+                if next_sweep <= Instant::now() {
+                    self.sweep(&mut processes);
+                    if let Some(deadlocks) = &mut deadlocks {
+                        self.end_deadlock(deadlocks);
+                    }
+                    self.tell_watcher(&mut own_waits, &processes);
+                    next_sweep = Instant::now() + TICK;
                 }
-                self.tell_watcher(&mut own_waits, &processes);
-                thread::park_timeout(TICK);
+                standby.look(&mut last_look);
+                let until_sweep = next_sweep.saturating_duration_since(Instant::now());
+                let most = if standby.is_used() { standby::TICK } else { TICK };
+                thread::park_timeout(until_sweep.min(most));
                 continue;
             }
             processes.clear();
             self.connection.deadlocked.store(false, Ordering::SeqCst);
             self.tell_watcher(&mut own_waits, &processes);
             wakeup.awake.store(false, Ordering::SeqCst);
-            if self.connection.in_flight.is_empty() && !wakeup.stop.load(Ordering::SeqCst) {
+            if !self.is_needed() && !wakeup.stop.load(Ordering::SeqCst) {
                 trimmed = self.sleep(trimmed);
             }
             wakeup.awake.store(true, Ordering::SeqCst);
         }
+    }
+
+    /// Whether there is something to look at. FORGET, which nobody waits for, is not in the
+    /// table.
+    fn is_needed(&self) -> bool {
+        !self.connection.in_flight.is_empty() || self.connection.standby.may_be_needed()
     }
 
     /// Sleeps until a request comes or memory is to be given back; tells whether it was.
@@ -144,6 +166,7 @@ impl Sweeper {
             return false;
         }
         self.connection.trim();
+        self.connection.standby.call_all();
         if let Some(dispatch) = self.dispatch.upgrade() {
             dispatch.idle();
         }

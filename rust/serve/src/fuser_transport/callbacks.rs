@@ -50,6 +50,7 @@ impl FuserTransport {
         reply: FuserReply,
         operation: Operation<'_>,
     ) {
+        let _busy = self.served.connection.standby.busy();
         let context = Context {
             unique: Unique(request.unique().0),
             uid: request.uid(),
@@ -102,6 +103,7 @@ impl Filesystem for FuserTransport {
     }
 
     fn forget(&self, _: &Request, ino: INodeNo, count: u64) {
+        let _busy = self.served.connection.standby.busy();
         self.served.forget(inode(ino), count);
     }
 
