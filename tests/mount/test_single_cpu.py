@@ -1,4 +1,4 @@
-"""On a single CPU one reader waits and the others stand by: they come when they are needed."""
+"""On a single CPU one reader waits, and the others come when they are needed."""
 
 import os
 import subprocess
@@ -7,7 +7,6 @@ import threading
 import pytest
 
 import fusesg
-from fusesg import testing
 
 SERIAL_REQUESTS = 500
 
