@@ -103,3 +103,34 @@ def test_all_readers_end_with_the_mount(mounted, tmp_path, mountpoint, one_cpu):
         ask_one_after_the_other(mountpoint / "file")
         subprocess.run(["umount", mountpoint], check=True)
         assert mount.wait(timeout=30)
+
+
+class Forgetful(fusesg.Filesystem):
+    """Any name is a file."""
+
+    def __init__(self, names):
+        self.left = names
+        self.forgotten = threading.Event()
+
+    def getattr(self, inode, handle, ctx):
+        return fusesg.Attributes(inode=inode, mode=0o40755 if inode == 1 else 0o100644)
+
+    def lookup(self, parent, name, ctx):
+        return fusesg.Entry(self.getattr(int(name), None, ctx), entry_timeout=600)
+
+    def forget(self, inode, count):
+        self.left -= 1
+        # the kernel may keep one or two
+        if self.left == 50:
+            self.forgotten.set()
+
+
+def test_a_batch_of_inodes_is_forgotten_at_once(mounted, mountpoint, one_cpu):
+    names = [str(number) for number in range(2, 1002)]
+    filesystem = Forgetful(len(names))
+    with mounted(filesystem, **one_cpu) as mount:
+        for name in names:
+            os.stat(mountpoint / name)
+        for name in names:
+            mount.invalidate_entry(1, name, deleted=True)
+        assert filesystem.forgotten.wait(30)

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::sys;
 
-/// A mount registers three descriptors.
+/// A mount registers three descriptors, and two for each endpoint that tells its numbers.
 const SLOTS: usize = 16_384;
 /// Descriptor plus one; 0 is a free slot.
 static DESCRIPTORS: [AtomicI32; SLOTS] = [const { AtomicI32::new(0) }; SLOTS];

@@ -10,7 +10,7 @@
 use std::fmt;
 use std::io;
 use std::mem;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 
 use crate::connection::Connection;
 use crate::end::{End, Waited};
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::{self, Endpoint, Listening};
 use crate::fork::NotInherited;
 use crate::fuser_transport::FuserTransport;
 use crate::mounting::{self, MountError, MountId, Mounted};
@@ -121,7 +121,7 @@ impl Mount {
             mountpoint: point.clone(),
             mounted: mounted_at,
         });
-        let (metrics, address) = metrics.unzip();
+        let address = metrics.as_ref().map(|listening| listening.address);
         let endpoints = endpoints(id, metrics, &reporter)
             .map_err(|error| failed("no thread to tell the numbers", &error))?;
         let inner = Arc::new(Inner {
@@ -282,7 +282,10 @@ impl Inner {
         if !mounting::is_on_top(&self.point, self.id)? {
             return Ok(());
         }
-        match mounting::detach(&self.point) {
+        let detached = mounting::detach(&self.point);
+        // it looks whether readers stand by that have nothing to wait for any more
+        self.connection.sweeper.look_now();
+        match detached {
             // somebody else was quicker
             Err(_) if !mounting::is_on_top(&self.point, self.id)? => Ok(()),
             other => other,
@@ -405,7 +408,7 @@ impl ServingMount {
 }
 
 /// Listens where the numbers shall be asked for: before mounting, since it may fail.
-fn listen(address: &str) -> Result<(TcpListener, SocketAddr), MountError> {
+fn listen(address: &str) -> Result<Listening, MountError> {
     endpoint::listen(address).map_err(|error| {
         let what = format!("metrics={address}: the numbers cannot be offered there");
         MountError::new(format!("{what}: {error}"), error.raw_os_error().or(Some(libc::EINVAL)))
@@ -415,7 +418,7 @@ fn listen(address: &str) -> Result<(TcpListener, SocketAddr), MountError> {
 /// Starts to answer those who ask for the numbers.
 fn endpoints(
     id: MountId,
-    metrics: Option<TcpListener>,
+    metrics: Option<Listening>,
     reporter: &Arc<Reporter>,
 ) -> io::Result<Vec<Endpoint>> {
     let mut endpoints = Vec::new();
@@ -424,8 +427,8 @@ fn endpoints(
         // nothing else depends on it
         Err(error) => log::warn!("`fusesg top` will not find this mount: {error}"),
     }
-    if let Some(listener) = metrics {
-        endpoints.push(Endpoint::open(listener, Arc::clone(reporter))?);
+    if let Some(listening) = metrics {
+        endpoints.push(Endpoint::open(listening, Arc::clone(reporter))?);
     }
     Ok(endpoints)
 }

@@ -13,7 +13,8 @@
 //!   that nobody reads and that nothing was answered since its last look. Operations that
 //!   block are to be expected then, and for a while ([`FIRST_HOLD`], doubled each time up to
 //!   [`LONGEST_HOLD`]) nobody stands by;
-//! - a reader's thread ends, as all do when the mount ends;
+//! - a reader's thread ends, as all do when the mount ends, or the sweeper sees that the
+//!   mount has ended: a reader that never got a request ends without a word;
 //! - there was nothing to do for a second.
 
 use std::cell::RefCell;
@@ -39,6 +40,8 @@ pub(crate) struct Standby {
     /// Readers in `read(2)`, or on their way to it.
     reading: AtomicUsize,
     standing_by: AtomicUsize,
+    /// Readers, counted as reading, that forget inodes.
+    forgetting: AtomicUsize,
     /// Requests that readers came back from.
     served: AtomicU64,
     /// Nobody is to stand by now.
@@ -61,9 +64,16 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Busy<'a>(Option<&'a Standby>);
 
+/// Held by a reader while it forgets an inode.
+#[derive(Debug)]
+pub(crate) struct Forgetting<'a>(Option<&'a Standby>);
+
 /// What the sweeper remembers of its last look.
 #[derive(Debug, Default)]
-pub(crate) struct LastLook(u64);
+pub(crate) struct LastLook {
+    served: u64,
+    needed: bool,
+}
 
 impl Standby {
     /// Of a mount with so many readers, which run on so many CPUs.
@@ -72,6 +82,7 @@ impl Standby {
             enabled: cpus == 1 && readers > 1,
             reading: AtomicUsize::new(readers),
             standing_by: AtomicUsize::new(0),
+            forgetting: AtomicUsize::new(0),
             served: AtomicU64::new(0),
             held: AtomicBool::new(false),
             state: Mutex::new(State {
@@ -99,14 +110,29 @@ impl Standby {
         Busy(Some(self))
     }
 
+    /// The calling reader has read that an inode is to be forgotten. Many may come in one
+    /// message, and nothing tells which is the last: the reader keeps its place meanwhile.
+    pub(crate) fn forgetting(self: &Arc<Self>) -> Forgetting<'_> {
+        if !self.enabled {
+            return Forgetting(None);
+        }
+        call_the_others_at_the_end(self);
+        self.forgetting.fetch_add(1, Ordering::SeqCst);
+        if self.is_used() {
+            self.sweeper.note_request();
+        }
+        Forgetting(Some(self))
+    }
+
     /// Whether somebody stands by.
     pub(crate) fn is_used(&self) -> bool {
         self.standing_by.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether somebody stands by while nobody reads.
+    /// Whether somebody stands by while nobody reads, or only on the way to it.
     pub(crate) fn may_be_needed(&self) -> bool {
-        self.is_used() && self.reading.load(Ordering::SeqCst) == 0
+        self.is_used()
+            && self.reading.load(Ordering::SeqCst) <= self.forgetting.load(Ordering::SeqCst)
     }
 
     /// The sweeper's look: calls all if the readers are stuck.
@@ -115,12 +141,13 @@ impl Standby {
             return;
         }
         let served = self.served.load(Ordering::SeqCst);
-        let stuck = self.may_be_needed() && served == last.0;
-        last.0 = served;
-        if stuck {
-            self.hold();
-        } else if self.held.load(Ordering::Relaxed) {
+        let now = LastLook { served, needed: self.may_be_needed() };
+        let stuck = now.needed && last.needed && now.served == last.served;
+        *last = now;
+        if self.held.load(Ordering::Relaxed) {
             self.end_hold();
+        } else if stuck {
+            self.hold();
         }
     }
 
@@ -174,7 +201,7 @@ impl Standby {
             return;
         }
         self.standing_by.fetch_add(1, Ordering::SeqCst);
-        self.sweeper.note_standby();
+        self.sweeper.look_now();
         let calls = state.calls;
         while state.calls == calls {
             self.called.wait(&mut state);
@@ -192,6 +219,14 @@ impl Drop for Busy<'_> {
             && !standby.held.load(Ordering::Relaxed)
         {
             standby.stand_by();
+        }
+    }
+}
+
+impl Drop for Forgetting<'_> {
+    fn drop(&mut self) {
+        if let Some(standby) = self.0 {
+            standby.forgetting.fetch_sub(1, Ordering::SeqCst);
         }
     }
 }

@@ -57,8 +57,8 @@ impl Wakeup {
         }
     }
 
-    /// A reader stands by from now on: to be looked after more often.
-    pub(crate) fn note_standby(&self) {
+    /// Has it look at once: a reader stands by from now on, or the mount has gone.
+    pub(crate) fn look_now(&self) {
         self.unpark();
     }
 
@@ -122,6 +122,7 @@ impl Sweeper {
         let mut last_look = LastLook::default();
         let standby = &self.connection.standby;
         while !wakeup.stop.load(Ordering::SeqCst) {
+            self.end_standby();
             if self.is_needed() {
                 if next_sweep <= Instant::now() {
                     self.sweep(&mut processes);
@@ -145,6 +146,13 @@ impl Sweeper {
                 trimmed = self.sleep(trimmed);
             }
             wakeup.awake.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Who stands by for a mount that has ended is to end, too.
+    fn end_standby(&self) {
+        if self.connection.standby.is_used() && !self.connection.is_connected() {
+            self.connection.standby.close();
         }
     }
 

@@ -66,8 +66,8 @@ impl Endpoint {
     }
 
     /// For Prometheus, at an address where anybody may ask.
-    pub(crate) fn open(listener: TcpListener, reporter: Arc<Reporter>) -> io::Result<Self> {
-        Self::start(listener, reporter)
+    pub(crate) fn open(listening: Listening, reporter: Arc<Reporter>) -> io::Result<Self> {
+        Self::start(listening.listener, reporter)
     }
 
     fn start(listener: impl Listener, reporter: Arc<Reporter>) -> io::Result<Self> {
@@ -166,9 +166,18 @@ fn answer(path: &str, reporter: &Reporter) -> Answer {
     Answer { status: "200 OK", media_type, text }
 }
 
+/// A socket at which nobody is answered yet.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    // before the number of its descriptor may be another's
+    _not_inherited: NotInherited,
+    listener: TcpListener,
+    pub(crate) address: SocketAddr,
+}
+
 /// Listens where the settings of a mount say.
-pub(crate) fn listen(address: &str) -> io::Result<(TcpListener, SocketAddr)> {
+pub(crate) fn listen(address: &str) -> io::Result<Listening> {
     let listener = TcpListener::bind(address)?;
     let address = listener.local_addr()?;
-    Ok((listener, address))
+    Ok(Listening { _not_inherited: NotInherited::new(listener.as_fd()), listener, address })
 }

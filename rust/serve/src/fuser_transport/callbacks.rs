@@ -103,7 +103,7 @@ impl Filesystem for FuserTransport {
     }
 
     fn forget(&self, _: &Request, ino: INodeNo, count: u64) {
-        let _busy = self.served.connection.standby.busy();
+        let _forgetting = self.served.connection.standby.forgetting();
         self.served.forget(inode(ino), count);
     }
 
