@@ -308,6 +308,26 @@ def test_what_getattr_does_not_know_was_not_made(mounted, mountpoint, expect_log
         assert mount.statistics()["python"]["handles"] == 0
 
 
+def test_the_handle_of_a_create_that_is_refused_is_released(
+    mounted, mountpoint, expect_log
+):
+    class Swapped(Recorder):
+        released = None
+
+        def create(self, path, mode, flags, ctx):
+            return "handle", FILE
+
+        def release(self, path, handle, ctx):
+            self.released = (path, handle)
+
+    swapped = Swapped()
+    expect_log("Swapped.create .*expected .Attributes or Entry, handle")
+    with mounted(swapped, **UNCACHED):
+        with pytest.raises(OSError, match="Input/output error"):
+            (mountpoint / "d" / "new").touch()
+        assert swapped.released == ("/d/new", "handle")
+
+
 WRONG = [
     ("getattr", "text", "expected Attributes, an Entry or None"),
     ("mkdir", 0, r"returned 0 \(int\); expected Attributes, an Entry or None"),

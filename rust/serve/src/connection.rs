@@ -199,12 +199,26 @@ impl Connection {
     /// Whether a callback whose request waited for itself, and was answered, goes on and asks
     /// for the same: the answer would take another such callback, without end.
     pub(crate) fn repeats_deadlock(&self, context: &Context, operation: &Operation<'_>) -> bool {
+        // 0: a caller that cannot be told, and likewise of threads
         self.deadlocked.load(Ordering::SeqCst)
+            && context.pid != 0
+            // a close cannot fail, and nobody waits for it
+            && !matches!(operation, Operation::Release { .. } | Operation::Releasedir { .. })
             && self.in_flight.cancelled().any(|request| {
                 request.thread == context.pid
                     && request.kind == operation.kind()
                     && request.inode == operation.inode()
             })
+    }
+
+    /// Forgets that a request waited for itself, once no callback goes on whose request was
+    /// answered in its place.
+    pub(crate) fn end_deadlocked(&self) {
+        if self.deadlocked.load(Ordering::SeqCst)
+            && !self.in_flight.cancelled().any(|request| request.thread != 0)
+        {
+            self.deadlocked.store(false, Ordering::SeqCst);
+        }
     }
 
     /// Answers a request in its callback's place, if the callback is not quicker. `before` is

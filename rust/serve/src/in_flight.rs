@@ -197,11 +197,20 @@ impl InFlight {
         }
     }
 
-    /// Whether a request waits for another program. When it does so no longer, its age is
-    /// counted anew.
+    /// No thread carries a request out for now; the one that did is free for others.
+    pub(crate) fn clear_thread(&self, ticket: Ticket) {
+        if let Some(slot) = self.slot(ticket) {
+            slot.thread.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a request waits for another program, and so for no thread of ours. When it does
+    /// so no longer, its age is counted anew.
     pub(crate) fn set_waits(&self, ticket: Ticket, waits: bool) {
         if let Some(slot) = self.slot(ticket) {
-            if !waits {
+            if waits {
+                slot.thread.store(0, Ordering::Relaxed);
+            } else {
                 slot.started.store(clock::now(), Ordering::Relaxed);
             }
             slot.waits.store(waits, Ordering::Release);
@@ -305,6 +314,11 @@ impl Slot {
         let before = self.state.load(Ordering::Acquire);
         let started = self.started.load(Ordering::Acquire);
         let caller = self.caller.load(Ordering::Acquire);
+        let inode = Inode(self.inode.load(Ordering::Acquire));
+        let offset = self.offset.load(Ordering::Acquire);
+        let size = self.size.load(Ordering::Acquire);
+        let thread = self.thread.load(Ordering::Acquire);
+        let waits = self.waits.load(Ordering::Acquire);
         // another request moved in meanwhile: too young to matter
         if before == 0 || before & 3 != phase || self.state.load(Ordering::Relaxed) != before {
             return None;
@@ -316,12 +330,12 @@ impl Slot {
             unique: Unique(before >> 2),
             kind,
             pid: u32::try_from(caller & u64::from(u32::MAX)).ok()?,
-            inode: Inode(self.inode.load(Ordering::Relaxed)),
-            offset: self.offset.load(Ordering::Relaxed),
-            size: self.size.load(Ordering::Relaxed),
-            thread: self.thread.load(Ordering::Relaxed),
+            inode,
+            offset,
+            size,
+            thread,
             age: Duration::from_nanos(now.saturating_sub(started)),
-            waits: self.waits.load(Ordering::Relaxed),
+            waits,
         })
     }
 }
@@ -383,6 +397,11 @@ mod tests {
         table.set_thread(tickets[7]);
         let threads: Vec<_> = table.pending().map(|p| p.thread).filter(|id| *id != 0).collect();
         assert_eq!(threads, [sys::thread_id()]);
+        table.clear_thread(tickets[7]);
+        assert!(table.pending().all(|p| p.thread == 0));
+        table.set_thread(tickets[8]);
+        table.set_waits(tickets[8], true);
+        assert!(table.pending().all(|p| p.thread == 0), "it waits, and the thread does not");
         for ticket in tickets {
             table.end(ticket);
         }

@@ -146,6 +146,12 @@ impl Responder {
         self.connection.in_flight.set_thread(self.ticket);
     }
 
+    /// No thread carries the operation out for now. To be said before another may begin with
+    /// it: what this thread waits for next is no concern of the operation.
+    pub fn set_aside(&self) {
+        self.connection.in_flight.clear_thread(self.ticket);
+    }
+
     /// Whether this is one of the requests of which [`time_callback`](Self::time_callback)
     /// wants to know where the time goes: reading the clock for each would cost too much.
     pub fn is_timed(&self) -> bool {

@@ -210,6 +210,7 @@ impl Sweeper {
 
     /// Answers a request that waits for itself.
     fn end_deadlock(&self, deadlocks: &mut Deadlocks) {
+        self.connection.end_deadlocked();
         let Some(request) = deadlocks.look(&self.connection.in_flight) else { return };
         // what its thread asks for next would wait in the same way
         self.connection.deadlocked.store(true, Ordering::SeqCst);

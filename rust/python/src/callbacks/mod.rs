@@ -360,7 +360,7 @@ impl<'py> Callback<'_, 'py> {
         if interruption::is_of_caller(self.py, error) {
             return Errno::EINTR;
         }
-        let (errno, traceback) = errors::errno_of(self.py, error, self.is_interrupted());
+        let (errno, traceback) = errors::errno_of(self.py, error, || self.is_interrupted());
         if let Some(traceback) = traceback {
             let class = &self.core.class_name;
             let problem = errors::problem(self.py, error);

@@ -97,7 +97,10 @@ pub(super) fn outcome<'py>(
     result: &Bound<'py, PyAny>,
 ) -> Result<Option<Outcome>> {
     let kind = operation.kind();
-    if matches!(operation, Operation::Create { .. }) && is_swapped(result) {
+    if matches!(operation, Operation::Create { .. })
+        && let Some(handle) = handle_of_swapped(result)
+    {
+        release_untold(call, paths, operation, &handle);
         return Err(call.wrong(kind.name(), result, "(Attributes or Entry, handle), or a handle"));
     }
     if is_untold(operation, result) {
@@ -275,13 +278,12 @@ fn pair<'py>(result: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py
     if tells { Some((told, tuple.get_item(1).ok()?)) } else { None }
 }
 
-/// Whether `create` returned the two the other way round, as pyfuse3 has them.
-fn is_swapped(result: &Bound<'_, PyAny>) -> bool {
-    let Ok(tuple) = result.cast::<PyTuple>() else { return false };
-    let last = tuple.get_item(1).ok().filter(|_| tuple.len() == 2 && pair(result).is_none());
-    last.is_some_and(|last| {
-        last.is_instance_of::<PyAttributes>() || last.is_instance_of::<PyEntry>()
-    })
+/// The handle, if `create` returned the two the other way round, as pyfuse3 has them.
+fn handle_of_swapped<'py>(result: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    let tuple = result.cast::<PyTuple>().ok().filter(|tuple| tuple.len() == 2)?;
+    let last = tuple.get_item(1).ok().filter(|_| pair(result).is_none())?;
+    let tells = last.is_instance_of::<PyAttributes>() || last.is_instance_of::<PyEntry>();
+    if tells { tuple.get_item(0).ok() } else { None }
 }
 
 /// The errno where `getattr` told nothing of a file: a method that says to have created what
@@ -339,7 +341,7 @@ fn unlinked_attributes<'py>(
             }
             Ok(result) if !result.is_none() => return Ok(result),
             // the backend's error, rather than that of a method that needs a path
-            Err(error) => match errors::errno_of(call.py, &error, call.is_interrupted()) {
+            Err(error) => match errors::errno_of(call.py, &error, || call.is_interrupted()) {
                 (errno, None) if errno != Errno::ENOENT => return Err(errno),
                 _ => {}
             },

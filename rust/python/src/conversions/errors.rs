@@ -21,14 +21,15 @@ const LONGEST_TRACEBACK: usize = 16 * 1024;
 
 /// The errno that answers an operation whose callback raised `error`, and the traceback
 /// where the exception says that something is wrong with the callback. `interrupted` is
-/// whether nobody waits for the answer any more, and the callback was told so.
+/// whether nobody waits for the answer any more, and the callback was told so; it is not asked
+/// of an OSError, by which callbacks answer every day.
 pub(crate) fn errno_of(
     py: Python<'_>,
     error: &PyErr,
-    interrupted: bool,
+    interrupted: impl FnOnce() -> bool,
 ) -> (Errno, Option<String>) {
     // of a caller who does wait EINTR would make programs ask again, for ever
-    if interrupted && is_interruption(py, error) {
+    if !error.is_instance_of::<PyOSError>(py) && interrupted() && is_interruption(py, error) {
         return (Errno::EINTR, None);
     }
     match expected_errno(py, error) {

@@ -210,9 +210,11 @@ impl AwaitedCallback {
                 return;
             }
             // the loop's thread is spared what a device or a peer takes
+            request.responder.set_aside();
             let for_job = Arc::clone(&core);
-            let run = move |request| {
+            let run = move |request: Option<Request>| {
                 if let Some(request) = request {
+                    request.responder.carried_out_here();
                     for_job.finish(request, &operation, outcome);
                 }
             };
@@ -238,13 +240,11 @@ impl Work for AwaitedCallback {
             return Step::Nothing;
         };
         self.began = request.responder.is_timed().then(Instant::now);
+        request.responder.carried_out_here();
         if let Some(awaitable) = self.awaitable.take() {
             return Step::Await(awaitable.into_bound(py));
         }
         self.core.count_callback();
-        if let Some(request) = &self.request {
-            request.responder.carried_out_here();
-        }
         self.end(py, |callback, operation, _| callbacks::call(callback, operation))
     }
 
@@ -262,14 +262,15 @@ impl Work for AwaitedCallback {
 
 impl Drop for AwaitedCallback {
     fn drop(&mut self) {
-        discard(self.awaitable.take());
-        if let Some(result) = self.result.take() {
-            self.give_back(&result);
-        }
+        // first, since what follows waits for the GIL and runs the class's code
         if let Some(request) = self.request.take() {
             // cancelled before it began, or left undone by a loop that ended
             let errno = if request.is_wanted() { Errno::EIO } else { Errno::EINTR };
             let _no_one_waits = request.responder.answer(Err(errno));
+        }
+        discard(self.awaitable.take());
+        if let Some(result) = self.result.take() {
+            self.give_back(&result);
         }
     }
 }

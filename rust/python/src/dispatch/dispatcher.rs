@@ -280,9 +280,11 @@ impl Core {
         }
         let answer = match outcome {
             Ok(Outcome::Awaitable(to_await)) => {
+                request.responder.set_aside();
                 return self.await_in_loop(request, operation, to_await);
             }
             Ok(Outcome::Fetch(data)) => {
+                request.responder.set_aside();
                 let request = if data.is_awaited() {
                     self.unless_loop_waits(request, false)
                 } else {

@@ -143,7 +143,7 @@ impl Piece {
 
     /// The errno for an exception that came out of the source.
     fn raised(&self, py: Python<'_>, error: &PyErr) -> Errno {
-        let interrupted = !self.read.wants(self.index) || self.fetches.event_loop.is_ending();
+        let interrupted = || !self.read.wants(self.index) || self.fetches.event_loop.is_ending();
         let (errno, traceback) = errors::errno_of(py, error, interrupted);
         if let Some(traceback) = traceback {
             let (name, problem) = (self.name(), errors::problem(py, error));
