@@ -105,3 +105,79 @@ def test_a_callback_that_waits_for_itself_is_answered(run_child, case):
     assert goes_on == "True"
     assert result.returncode == 0
     assert re.search(WAITED, result.stderr)
+
+
+HEALTHY = """
+import asyncio
+
+class Using(Served):
+    # the thread that has handed the read of `text` to the event loop
+    thread = None
+
+    def open(self, inode, flags, ctx):
+        return fusesg.Opened(None, direct_io=inode == FILES["mapped"].inode)
+
+    def read(self, inode, handle, offset, size, ctx):
+        here = threading.get_native_id()
+        if inode == FILES["text"].inode:
+            self.thread = here
+            return self.later(size)
+        if inode == FILES["mapped"].inode and here == self.thread:
+            blocked.set()
+            return os.pread(text, 1, 0)
+        if inode == FILES["waiting"].inode:
+            try:
+                os.pread(waiting, 1, 0)
+            finally:
+                ended.set()
+        return b"y" * size
+
+    async def later(self, size):
+        begun.set()
+        await asyncio.to_thread(ended.wait)
+        return b"x" * size
+
+from served import FILES
+
+begun, blocked, ended = threading.Event(), threading.Event(), threading.Event()
+
+def client(name, until=b""):
+    program = READER.replace("NAME", name).replace("UNTIL", repr(until))
+    command = [sys.executable, "-c", program, mountpoint]
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
+
+with fusesg.mount(Using(), mountpoint):
+    text = os.open(path("text"), os.O_RDONLY)
+    waiting = os.open(path("waiting"), os.O_RDONLY)
+    clients = [client("text")]
+    begun.wait()
+    clients.append(client("mapped", b"x"))
+    blocked.wait()
+    # this one is seen, and so the others have been looked at as often
+    clients.append(client("waiting"))
+    for each in clients:
+        say(each.communicate(timeout=60)[0].decode().strip())
+    os.close(waiting)
+    os.close(text)
+"""
+
+READER = """
+import os, sys
+fd = os.open(sys.argv[1] + "/NAME", os.O_RDONLY)
+try:
+    while not (data := os.pread(fd, 1, 0)).startswith(UNTIL):
+        pass
+except OSError as error:
+    print(error.strerror)
+else:
+    print(data.decode())
+"""
+
+
+def test_a_thread_that_has_handed_its_request_on_may_wait_for_it(run_child):
+    result = run_child(f"READER = {READER!r}\n{HEALTHY}", timeout=60)
+    assert result.stdout.splitlines()[:2] == ["x", "x"]
+    assert result.returncode == 0
+    # `waiting`, which the kernel may ask again, and no other
+    answered = re.findall(r"of inode (\d+) waited for itself", result.stderr)
+    assert set(answered) == {"4"}
