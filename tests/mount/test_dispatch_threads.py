@@ -2,6 +2,7 @@
 
 import os
 import stat
+import subprocess
 import threading
 import time
 
@@ -199,3 +200,21 @@ def test_handles_die_also_without_release(mounted, mountpoint):
             assert not filesystem.dead.is_set()
         assert filesystem.dead.wait(10)
         assert mount.statistics()["python"]["handles"] == 0
+
+
+def test_a_stuck_callback_does_not_keep_a_mount_that_was_unmounted(
+    mounted, mountpoint, expect_log
+):
+    expect_log("is unmounted, but its server still runs: a callback")
+    filesystem = Blocking()
+    with mounted(filesystem) as mount:
+        reader = subprocess.Popen(["cat", mountpoint / "7"])
+        try:
+            assert filesystem.inside.acquire(timeout=10)
+            reader.kill()
+            reader.wait()
+            subprocess.run(["umount", "--lazy", mountpoint], check=True)
+            # although nobody has let the callback go on
+            assert mount.wait(timeout=30)
+        finally:
+            filesystem.go.set()

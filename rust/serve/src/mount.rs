@@ -259,20 +259,26 @@ impl Inner {
             return Ok(());
         }
         self.left_behind.store(true, Ordering::Release);
+        Err(io::Error::new(io::ErrorKind::TimedOut, self.still_runs()))
+    }
+
+    /// It was unmounted from outside, and the callbacks that still run go on for nobody: for
+    /// those who wait for its end it has come.
+    fn leave_behind(&self) {
+        if !self.left_behind.swap(true, Ordering::AcqRel) {
+            log::warn!("{}", self.still_runs());
+            self.ended.come();
+        }
+    }
+
+    fn still_runs(&self) -> String {
         let stuck: Vec<_> =
             self.connection.in_flight.pending().map(|request| request.kind.name()).collect();
-        Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!(
-                "{} is unmounted, but its server still runs: {}",
-                self.point.display(),
-                if stuck.is_empty() {
-                    "a callback does not return".into()
-                } else {
-                    stuck.join(", ")
-                }
-            ),
-        ))
+        format!(
+            "{} is unmounted, but its server still runs: {}",
+            self.point.display(),
+            if stuck.is_empty() { "a callback does not return".into() } else { stuck.join(", ") }
+        )
     }
 
     /// Takes the mount from its path if it is there. What somebody else mounted over it,
@@ -340,9 +346,17 @@ impl ServingMount {
     fn start(self, session: Session<FuserTransport>) -> io::Result<()> {
         let inner = &self.inner;
         let connection = Arc::clone(&inner.connection);
-        let watcher = self.watcher.as_ref().map(Watcher::words);
-        let sweeper =
-            sweeper::spawn(&connection, &self.dispatch, &inner.config, watcher, Some(inner.id.id))?;
+        let of_mount = sweeper::OfMount {
+            number: inner.id.id,
+            watcher: self.watcher.as_ref().map(Watcher::words),
+            // who unmounts it here gives up first, and is told by an error
+            patience: inner.config.unmount_grace + LAST_CALLBACKS + Duration::from_secs(1),
+            leave_behind: Box::new({
+                let inner = Arc::clone(inner);
+                move || inner.leave_behind()
+            }),
+        };
+        let sweeper = sweeper::spawn(&connection, &self.dispatch, &inner.config, Some(of_mount))?;
         let sender = notifier::spawn(&connection).inspect_err(|_| connection.sweeper.stop())?;
         let locks = locks::spawn(&self.served).inspect_err(|_| {
             connection.sweeper.stop();

@@ -80,10 +80,20 @@ struct Sweeper {
     dispatch: Weak<dyn Dispatch>,
     request_timeout: Option<Duration>,
     slow_request_warning: Option<Duration>,
+    /// A client has none.
+    mount: Option<OfMount>,
+}
+
+/// What the sweeper of a mount has besides.
+pub(crate) struct OfMount {
+    /// As `/proc` numbers the mount.
+    pub(crate) number: u64,
     /// To the watcher, if there is one.
-    watcher: Option<Sender<Word>>,
-    /// As `/proc` numbers the mount; a client has none.
-    mount: Option<u64>,
+    pub(crate) watcher: Option<Sender<Word>>,
+    /// How long callbacks may take after the mount has gone.
+    pub(crate) patience: Duration,
+    /// Called when they take longer.
+    pub(crate) leave_behind: Box<dyn Fn() + Send>,
 }
 
 /// Starts the sweeper of a mount; [`Wakeup::stop`] ends it.
@@ -91,15 +101,13 @@ pub(crate) fn spawn(
     connection: &Arc<Connection>,
     dispatch: &Arc<dyn Dispatch>,
     config: &MountConfig,
-    watcher: Option<Sender<Word>>,
-    mount: Option<u64>,
+    mount: Option<OfMount>,
 ) -> std::io::Result<JoinHandle<()>> {
     let sweeper = Sweeper {
         connection: Arc::clone(connection),
         dispatch: Arc::downgrade(dispatch),
         request_timeout: config.request_timeout,
         slow_request_warning: config.slow_request_warning,
-        watcher,
         mount,
     };
     let thread = thread::Builder::new().name("fusesg-sweeper".into()).spawn(move || {
@@ -115,7 +123,8 @@ impl Sweeper {
     fn run(&self) {
         let wakeup = &self.connection.sweeper;
         let mut processes = Processes::new();
-        let mut deadlocks = self.mount.map(Deadlocks::of_mount);
+        let mut deadlocks = self.mount.as_ref().map(|mount| Deadlocks::of_mount(mount.number));
+        let mut gone = None;
         let mut own_waits = false;
         let mut trimmed = false;
         let mut next_sweep = Instant::now();
@@ -130,6 +139,7 @@ impl Sweeper {
                         self.end_deadlock(deadlocks);
                     }
                     self.tell_watcher(&mut own_waits, &processes);
+                    self.leave_behind(&mut gone);
                     next_sweep = Instant::now() + TICK;
                 }
                 standby.look(&mut last_look);
@@ -146,6 +156,17 @@ impl Sweeper {
                 trimmed = self.sleep(trimmed);
             }
             wakeup.awake.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Leaves a mount that has gone to the callbacks that do not return. Its readers, one of
+    /// which may be among them, are what else would tell that it has gone.
+    fn leave_behind(&self, gone: &mut Option<Instant>) {
+        let Some(mount) = &self.mount else { return };
+        if self.connection.is_connected() {
+            *gone = None;
+        } else if gone.get_or_insert_with(Instant::now).elapsed() >= mount.patience {
+            (mount.leave_behind)();
         }
     }
 
@@ -230,7 +251,7 @@ impl Sweeper {
         let own = std::process::id();
         let wait = processes.values().any(|process| *process == own);
         if wait != *own_waits
-            && let Some(watcher) = &self.watcher
+            && let Some(watcher) = self.mount.as_ref().and_then(|mount| mount.watcher.as_ref())
         {
             let _ = watcher.send(if wait { Word::Waiting } else { Word::Working });
         }

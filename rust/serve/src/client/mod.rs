@@ -104,7 +104,7 @@ impl Client {
             Connection::in_process_of(&config.connection(), &properties, config.pages());
         let served = Served::new(Arc::clone(&dispatch), Arc::clone(&connection), properties);
         dispatch.init()?;
-        let sweeper = sweeper::spawn(&connection, &dispatch, &config.connection(), None, None)
+        let sweeper = sweeper::spawn(&connection, &dispatch, &config.connection(), None)
             .inspect_err(|_| dispatch.destroy())?;
         Ok(Self {
             workers: Workers::new(config.max_background),
