@@ -197,10 +197,11 @@ impl InFlight {
         }
     }
 
-    /// No thread carries a request out for now; the one that did is free for others.
-    pub(crate) fn clear_thread(&self, ticket: Ticket) {
+    /// A request waits for that thread; for none, if it is 0. The one that carried it out is
+    /// free for others.
+    pub(crate) fn leave_to(&self, ticket: Ticket, thread: u32) {
         if let Some(slot) = self.slot(ticket) {
-            slot.thread.store(0, Ordering::Relaxed);
+            slot.thread.store(thread, Ordering::Relaxed);
         }
     }
 
@@ -397,7 +398,7 @@ mod tests {
         table.set_thread(tickets[7]);
         let threads: Vec<_> = table.pending().map(|p| p.thread).filter(|id| *id != 0).collect();
         assert_eq!(threads, [sys::thread_id()]);
-        table.clear_thread(tickets[7]);
+        table.leave_to(tickets[7], 0);
         assert!(table.pending().all(|p| p.thread == 0));
         table.set_thread(tickets[8]);
         table.set_waits(tickets[8], true);

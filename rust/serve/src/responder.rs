@@ -149,7 +149,12 @@ impl Responder {
     /// No thread carries the operation out for now. To be said before another may begin with
     /// it: what this thread waits for next is no concern of the operation.
     pub fn set_aside(&self) {
-        self.connection.in_flight.clear_thread(self.ticket);
+        self.leave_to(0);
+    }
+
+    /// The thread of that number is to carry the operation out, and nobody else will.
+    pub fn leave_to(&self, thread: u32) {
+        self.connection.in_flight.leave_to(self.ticket, thread);
     }
 
     /// Whether this is one of the requests of which [`time_callback`](Self::time_callback)

@@ -33,6 +33,7 @@ impl Core {
     /// Has the method called and awaited in the event loop.
     pub(super) fn call_in_loop(self: &Arc<Self>, request: Request, operation: Operation<'static>) {
         if let Some(request) = self.unless_loop_waits(request, self.event_loop.is_here()) {
+            request.responder.leave_to(self.event_loop.thread());
             self.event_loop.submit(Box::new(AwaitedCallback::new(self, request, operation)));
         }
     }
@@ -95,6 +96,7 @@ impl Core {
         operation: &Operation<'_>,
         to_await: ToAwait,
     ) {
+        request.responder.leave_to(self.event_loop.thread());
         let operation = operation.clone().into_owned();
         let work = AwaitedCallback::called(self, request, operation, to_await);
         let from_loop = self.event_loop.is_here();

@@ -280,7 +280,6 @@ impl Core {
         }
         let answer = match outcome {
             Ok(Outcome::Awaitable(to_await)) => {
-                request.responder.set_aside();
                 return self.await_in_loop(request, operation, to_await);
             }
             Ok(Outcome::Fetch(data)) => {

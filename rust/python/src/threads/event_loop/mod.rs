@@ -284,9 +284,14 @@ impl EventLoop {
         }
     }
 
+    /// The number of the thread in which the loop runs; 0 before and afterwards.
+    pub(crate) fn thread(&self) -> u32 {
+        self.shared.thread.load(Ordering::Relaxed)
+    }
+
     /// Whether the loop runs in the thread of that number.
     pub(crate) fn is_in(&self, thread: u32) -> bool {
-        thread != 0 && self.shared.thread.load(Ordering::Relaxed) == thread
+        thread != 0 && self.thread() == thread
     }
 
     /// Whether this is the thread in which the loop runs.
