@@ -82,28 +82,21 @@ def timed(repeat: int, action: Callable[[], object]) -> tuple[float, float]:
 
 def reads(size: int, repeat: int, flags: int = 0) -> Work:
     """Reads at changing places of the big file."""
-
-    def work(mountpoint: Path) -> tuple[float, float]:
-        with (
-            opened(mountpoint / "big", os.O_RDONLY | flags) as fd,
-            mapped(size) as buffer,
-        ):
-            places = iter(range(0, BIG, size))
-            return timed(repeat, lambda: os.preadv(fd, [buffer], next(places)))
-
-    return work
+    return _transfers(os.preadv, os.O_RDONLY | flags, size, repeat)
 
 
 def writes(size: int, repeat: int, flags: int = 0) -> Work:
     """Writes one after the other into the big file."""
+    return _transfers(os.pwritev, os.O_WRONLY | flags, size, repeat)
 
+
+def _transfers(
+    call: Callable[[int, list[Any], int], int], flags: int, size: int, repeat: int
+) -> Work:
     def work(mountpoint: Path) -> tuple[float, float]:
-        with (
-            opened(mountpoint / "big", os.O_WRONLY | flags) as fd,
-            mapped(size) as buffer,
-        ):
+        with opened(mountpoint / "big", flags) as fd, mapped(size) as buffer:
             places = iter(range(0, BIG, size))
-            return timed(repeat, lambda: os.pwritev(fd, [buffer], next(places)))
+            return timed(repeat, lambda: call(fd, [buffer], next(places)))
 
     return work
 

@@ -31,17 +31,29 @@ def file(mount, mountpoint):
     return mountpoint / "file"
 
 
-def test_it_gets_the_lock_when_that_is_released(mount, program, file, wait_for_waiters):
+@pytest.fixture
+def check_that_it_is_handed_over(mount, wait_for_waiters):
+    """From one program, which has the lock, to another, which waits for it."""
+
+    def check(holder, waiter):
+        waiter.ask("lock('write', wait=True)")
+        wait_for_waiters(mount, 1)
+        assert waiter.waits()
+        assert holder.do("unlock()") == "unlocked"
+        assert waiter.answer() == "locked"
+        assert holder.do("lock('write')") == "refused"
+        assert mount.statistics()["locks"]["waiting"] == 0
+
+    return check
+
+
+def test_it_gets_the_lock_when_that_is_released(
+    program, file, check_that_it_is_handed_over
+):
     holder, waiter = program(file), program(file)
     assert holder.do("lock('write')") == "locked"
     assert waiter.do("lock('write')") == "refused"
-    waiter.ask("lock('write', wait=True)")
-    wait_for_waiters(mount, 1)
-    assert waiter.waits()
-    assert holder.do("unlock()") == "unlocked"
-    assert waiter.answer() == "locked"
-    assert holder.do("lock('write')") == "refused"
-    assert mount.statistics()["locks"]["waiting"] == 0
+    check_that_it_is_handed_over(holder, waiter)
 
 
 @pytest.mark.parametrize(
@@ -308,18 +320,12 @@ class TestAsync:
     def shared(self):
         return Async()
 
-    def test_who_waits_gets_the_lock(self, mount, program, file, wait_for_waiters):
+    def test_who_waits_gets_the_lock(self, program, file, check_that_it_is_handed_over):
         holder, waiter = program(file), program(file)
         assert holder.do("lock('write')") == "locked"
         assert waiter.do("lock('write')") == "refused"
         assert str(holder.pid) in waiter.do("who()")
-        waiter.ask("lock('write', wait=True)")
-        wait_for_waiters(mount, 1)
-        assert waiter.waits()
-        assert holder.do("unlock()") == "unlocked"
-        assert waiter.answer() == "locked"
-        assert holder.do("lock('write')") == "refused"
-        assert mount.statistics()["locks"]["waiting"] == 0
+        check_that_it_is_handed_over(holder, waiter)
 
     def test_many_wait_and_the_loop_serves_meanwhile(
         self, mount, program, file, shared, wait_for_waiters

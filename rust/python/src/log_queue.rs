@@ -9,12 +9,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use fusesg_serve::Condvar;
+use fusesg_serve::{Condvar, GENERATIONS, PerProcess};
 use log::{Level, LevelFilter, Log, Metadata};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-
-use crate::fork::{GENERATIONS, PerProcess};
 
 /// Records that may wait.
 const CAPACITY: usize = 1024;

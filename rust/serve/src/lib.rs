@@ -25,6 +25,7 @@
 //! | which requests are being served | `in_flight.rs` |
 //! | killed callers, deadlines, slow requests | `sweeper.rs`, `caller.rs` |
 //! | requests that wait for themselves | `deadlocks.rs` |
+//! | readers that wait while one is enough | `standby.rs` |
 //! | [`Metrics`], [`Statistics`]: what was served; how long it took; the clocks | `metrics.rs`, `histogram.rs`, `clock.rs` |
 //! | the numbers as [`Value`]s, as JSON, for Prometheus | `report/` |
 //! | the sockets at which others ask for them | `endpoint/` |
@@ -35,7 +36,7 @@
 //! | [`Mount`], [`MountConfig`] | `mount.rs`, `config.rs` |
 //! | on which CPUs it is served | `affinity.rs` |
 //! | mount(2), fusermount3, mountinfo, abort | `mounting/` |
-//! | after fork; after `kill -9` | `fork.rs`, `watcher.rs` |
+//! | after fork; statics of each process; after `kill -9` | `fork.rs`, `per_process.rs`, `watcher.rs` |
 //! | what the fuzzers may call | `fuzzing.rs` |
 //!
 //! # Log
@@ -76,6 +77,7 @@ mod native;
 mod notification;
 mod notifier;
 mod own_reply;
+mod per_process;
 mod report;
 mod responder;
 mod served;
@@ -106,5 +108,6 @@ pub use mounting::MountError;
 pub use native::Native;
 pub use notifier::{NotificationStatistics, Notifier};
 pub use own_reply::log_record_is_expected;
+pub use per_process::{GENERATIONS, PerProcess, new_generation};
 pub use report::Value;
 pub use responder::{Cancellation, Responder};

@@ -29,7 +29,7 @@ use crate::fork::NotInherited;
 use crate::fuser_transport::FuserTransport;
 use crate::mounting::{self, MountError, MountId, Mounted};
 use crate::own_reply::OwnReply;
-use crate::report::{self, Reporter};
+use crate::report::Reporter;
 use crate::served::Served;
 use crate::serving::Serving;
 use crate::watcher::Watcher;
@@ -54,7 +54,7 @@ struct Inner {
     /// The process that serves; a forked child is another one.
     process: u32,
     connection: Arc<Connection>,
-    mounted: Instant,
+    reporter: Arc<Reporter>,
     /// Where Prometheus asks.
     metrics: Option<SocketAddr>,
     ended: End,
@@ -114,12 +114,11 @@ impl Mount {
             MountError::new(format!("the file system's init failed: {errno}"), Some(errno.number()))
         })?;
 
-        let mounted_at = Instant::now();
         let reporter = Arc::new(Reporter {
             connection: Arc::clone(&connection),
             dispatch: Arc::downgrade(&dispatch),
             mountpoint: point.clone(),
-            mounted: mounted_at,
+            mounted: Instant::now(),
         });
         let address = metrics.as_ref().map(|listening| listening.address);
         let endpoints = endpoints(id, metrics, &reporter)
@@ -130,7 +129,7 @@ impl Mount {
             id,
             process: std::process::id(),
             connection,
-            mounted: mounted_at,
+            reporter,
             metrics: address,
             ended: End::default(),
             left_behind: AtomicBool::new(false),
@@ -216,8 +215,7 @@ impl Mount {
 
     /// The same as values by name, with what mount it is; without the file system's own.
     pub fn numbers(&self) -> Value {
-        let mount = report::mount(self.inner.point.as_os_str(), self.inner.mounted);
-        mount.with(Value::from(&self.statistics()))
+        self.inner.reporter.of_mount(&self.statistics())
     }
 
     /// Where Prometheus asks, if [`MountConfig::metrics`] says that it may: with the port

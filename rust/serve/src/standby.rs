@@ -98,30 +98,27 @@ impl Standby {
 
     /// The calling reader has read a request. When it comes back from it, it may stand by.
     pub(crate) fn busy(self: &Arc<Self>) -> Busy<'_> {
-        if !self.enabled {
-            return Busy(None);
-        }
-        call_the_others_at_the_end(self);
-        self.reading.fetch_sub(1, Ordering::SeqCst);
-        if self.is_used() {
-            // after it is no longer counted: see the protocol in sweeper.rs
-            self.sweeper.note_request();
-        }
-        Busy(Some(self))
+        Busy(self.begin(|standby| standby.reading.fetch_sub(1, Ordering::SeqCst)))
     }
 
     /// The calling reader has read that an inode is to be forgotten. Many may come in one
     /// message, and nothing tells which is the last: the reader keeps its place meanwhile.
     pub(crate) fn forgetting(self: &Arc<Self>) -> Forgetting<'_> {
+        Forgetting(self.begin(|standby| standby.forgetting.fetch_add(1, Ordering::SeqCst)))
+    }
+
+    /// The calling reader is not in `read(2)` any more; `count` says so.
+    fn begin(self: &Arc<Self>, count: impl FnOnce(&Self) -> usize) -> Option<&Self> {
         if !self.enabled {
-            return Forgetting(None);
+            return None;
         }
         call_the_others_at_the_end(self);
-        self.forgetting.fetch_add(1, Ordering::SeqCst);
+        count(self);
         if self.is_used() {
+            // after it was counted: see the protocol in sweeper.rs
             self.sweeper.note_request();
         }
-        Forgetting(Some(self))
+        Some(self)
     }
 
     /// Whether somebody stands by.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 
 use fusesg_fs::{Errno, OperationKind, Result};
-use fusesg_serve::Client;
+use fusesg_serve::{Client, GENERATIONS, PerProcess};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyType};
 use super::settings;
 use crate::conversions::errors;
 use crate::dispatch::dispatcher::{Core, Limits, PythonDispatch};
-use crate::fork::{GENERATIONS, Origin, PerProcess};
+use crate::fork::Origin;
 use crate::log_queue;
 use crate::native::provider::{MountOptions, native_of};
 use crate::threads::event_loop::EventLoop;

@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fusesg_fs::{FileType, Inode, OperationKind};
-use fusesg_serve::Waited;
+use fusesg_serve::{GENERATIONS, PerProcess, Waited};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -30,7 +30,7 @@ use crate::conversions::{errors, names, value};
 use crate::dispatch::dispatcher::{Core, Limits, PythonDispatch};
 use crate::dispatch::implementation::{Declared, Methods};
 use crate::dispatch::root::wrong_place;
-use crate::fork::{GENERATIONS, Origin, PerProcess};
+use crate::fork::Origin;
 use crate::native::provider::{MountOptions, native_of};
 use crate::threads::event_loop::EventLoop;
 use crate::threads::{thread_state, watchdog};

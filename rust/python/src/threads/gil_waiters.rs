@@ -11,10 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fusesg_fs::{Claim, Context, Errno};
-use fusesg_serve::Responder;
+use fusesg_serve::{GENERATIONS, PerProcess, Responder};
 use parking_lot::Mutex;
 
-use crate::fork::{GENERATIONS, PerProcess};
 use crate::sys;
 use crate::threads::watchdog;
 

@@ -8,11 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use fusesg_serve::Condvar;
+use fusesg_serve::{Condvar, GENERATIONS, PerProcess};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
-use crate::fork::{GENERATIONS, PerProcess};
 use crate::threads::thread_state;
 
 /// How long a dead object may stay when no callback comes.

@@ -19,11 +19,10 @@ use std::time::Duration;
 use std::{process, thread};
 
 use fusesg_fs::Errno;
-use fusesg_serve::Condvar;
+use fusesg_serve::{Condvar, GENERATIONS, PerProcess};
 use parking_lot::Mutex;
 
 use crate::dispatch::dispatcher::Core;
-use crate::fork::{GENERATIONS, PerProcess};
 use crate::threads::gil_waiters::{self, MountId, Request};
 
 /// How often to look while a deadlock is being dissolved: each request takes one look.

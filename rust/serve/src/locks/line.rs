@@ -14,7 +14,6 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
-use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
@@ -27,6 +26,7 @@ use super::owners::Owners;
 use super::{LockStep, Setting};
 use crate::admission::Admitted;
 use crate::condvar::Condvar;
+use crate::per_process::{GENERATIONS, PerProcess};
 use crate::responder::Responder;
 use crate::served::Served;
 
@@ -38,10 +38,11 @@ const LAST_RETRY: Duration = Duration::from_millis(250);
 const GROUPS: usize = 64;
 static RELEASES: [AtomicU64; GROUPS] = [const { AtomicU64::new(0) }; GROUPS];
 /// Requests of this process that wait for a lock.
-static WAITING: AtomicUsize = AtomicUsize::new(0);
-/// The mounts with locks, and whose they are: several may show the same object. A forked child
-/// finds its parent's, too, and must not touch them: who held their locks is not there.
-static MOUNTS: Mutex<Vec<(u32, Weak<Served>)>> = Mutex::new(Vec::new());
+static WAITING: PerProcess<AtomicUsize> =
+    PerProcess::new([const { AtomicUsize::new(0) }; GENERATIONS]);
+/// The mounts of this process with locks: several may show the same object.
+static MOUNTS: PerProcess<Mutex<Vec<Weak<Served>>>> =
+    PerProcess::new([const { Mutex::new(Vec::new()) }; GENERATIONS]);
 
 /// The locks of one mount, as far as the server has to do with them.
 #[derive(Debug, Default)]
@@ -172,12 +173,7 @@ pub(super) fn released(inode: Inode) {
     if WAITING.load(Ordering::SeqCst) == 0 {
         return;
     }
-    let own = process::id();
-    let mounts: Vec<_> = {
-        let mounts = MOUNTS.lock();
-        let own = mounts.iter().filter(|(process, _)| *process == own);
-        own.filter_map(|(_, served)| served.upgrade()).collect()
-    };
+    let mounts: Vec<_> = MOUNTS.lock().iter().filter_map(Weak::upgrade).collect();
     for served in mounts {
         let locks = &served.connection.locks;
         if let Some(queue) = locks.line.lock().queues.get_mut(&inode) {
@@ -374,7 +370,7 @@ pub(crate) fn spawn(served: &Arc<Served>) -> io::Result<Option<JoinHandle<()>>> 
     })?;
     served.connection.locks.kept.store(true, Ordering::Relaxed);
     let mut mounts = MOUNTS.lock();
-    mounts.retain(|(_, served)| served.strong_count() > 0);
-    mounts.push((process::id(), Arc::downgrade(served)));
+    mounts.retain(|served| served.strong_count() > 0);
+    mounts.push(Arc::downgrade(served));
     Ok(Some(thread))
 }

@@ -17,7 +17,7 @@ use std::ffi::{OsStr, OsString};
 
 pub(crate) use prometheus::MEDIA_TYPE;
 use prometheus::exposition;
-pub(crate) use reporter::{Reporter, mount};
+pub(crate) use reporter::Reporter;
 
 /// A number, a text, or several of them.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,13 +1,12 @@
 //! Who knows the numbers of a mount.
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::{Value, exposition};
-use crate::Dispatch;
 use crate::connection::Connection;
+use crate::{Dispatch, Statistics};
 
 /// Tells the numbers of a mount, as long as it is served. Needs no serving thread, and
 /// nothing that a callback might hold.
@@ -26,31 +25,32 @@ impl Reporter {
 
     /// All numbers.
     pub(crate) fn numbers(&self) -> Value {
-        self.with_own(Value::from(&self.connection.statistics()))
+        self.with_file_system(&self.connection.statistics())
     }
 
     /// All numbers, as Prometheus reads them.
     pub(crate) fn exposition(&self) -> String {
         let statistics = self.connection.statistics();
-        let numbers = self.with_own(Value::from(&statistics));
+        let numbers = self.with_file_system(&statistics);
         exposition(self.mountpoint.as_os_str(), &statistics, &numbers)
     }
 
-    /// What only the mount itself and its file system know is added.
-    fn with_own(&self, numbers: Value) -> Value {
-        let own = mount(self.mountpoint.as_os_str(), self.mounted).with(numbers);
+    /// Which mount it is, and what it counts.
+    pub(crate) fn of_mount(&self, statistics: &Statistics) -> Value {
+        let mount = Value::map([
+            ("mountpoint", self.mountpoint.as_os_str().into()),
+            ("pid", std::process::id().into()),
+            ("seconds", self.mounted.elapsed().into()),
+        ]);
+        mount.with(statistics.into())
+    }
+
+    /// The same, and what the file system counts.
+    fn with_file_system(&self, statistics: &Statistics) -> Value {
+        let numbers = self.of_mount(statistics);
         match self.dispatch.upgrade() {
-            Some(dispatch) => own.with(dispatch.numbers()),
-            None => own,
+            Some(dispatch) => numbers.with(dispatch.numbers()),
+            None => numbers,
         }
     }
-}
-
-/// Which mount it is.
-pub(crate) fn mount(mountpoint: &OsStr, mounted: Instant) -> Value {
-    Value::map([
-        ("mountpoint", mountpoint.into()),
-        ("pid", std::process::id().into()),
-        ("seconds", mounted.elapsed().into()),
-    ])
 }

@@ -92,6 +92,8 @@ class PythonPeer:
     module: str
     needs: str
     """What the library needs of the machine, as Debian's packages."""
+    arguments: Sequence[str] = ()
+    """What the program is told besides the directory and the mount point."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What it takes from the environment."""
 
@@ -111,7 +113,7 @@ class PythonPeer:
             except MissingError as error:
                 reasons.append(f"{python}: {error.reason}")
                 continue
-            command = [python, os.path.join(_PROGRAMS, self.program)]
+            command = [python, os.path.join(_PROGRAMS, self.program), *self.arguments]
             return Installed(self.name, self.title, version, command, self.environment)
         remedy = f"apt install {self.needs}; pip install {self.name}"
         raise MissingError("; ".join(reasons), remedy)
@@ -214,18 +216,20 @@ SYSTEMS: Sequence[Ours | PythonPeer | LibfusePeer] = (
     PythonPeer(
         "mfusepy",
         "ctypes, one thread, by paths",
-        "_mfusepy_loopback.py",
+        "_ctypes_loopback.py",
         "mfusepy",
         "fuse3",
+        ("mfusepy",),
         # it prefers the older one where it finds both
         {"FUSE_LIBRARY_NAME": "fuse3"},
     ),
     PythonPeer(
         "fusepy",
         "ctypes, one thread, by paths",
-        "_fusepy_loopback.py",
+        "_ctypes_loopback.py",
         "fuse",
         "libfuse2",
+        ("fuse",),
     ),
 )
 """In the order in which they are shown."""

@@ -1,6 +1,6 @@
 """The programs that are compared: each shows a directory at a mount point.
 
-They are started by their paths as `PROGRAM SOURCE MOUNTPOINT`, perhaps by another
+They are started by their paths as `PROGRAM [...] SOURCE MOUNTPOINT`, perhaps by another
 Python than ours, and serve until they are unmounted. What they have in common:
 
 - The operations that are measured, and what the check of the bytes needs. Each does at

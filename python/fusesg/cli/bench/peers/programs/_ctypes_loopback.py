@@ -1,26 +1,34 @@
-"""fusepy: paths, by ctypes and the high-level interface of libfuse 2.
+"""fusepy and mfusepy: paths, by ctypes and the high-level interface of libfuse 2 or 3.
+
+The second grew out of the first, and the same classes work with both. Started with the
+module as a further argument in front: `PROGRAM MODULE SOURCE MOUNTPOINT`.
 
 One thread serves all, which is the faster way where nothing waits: several would wait
-for the interpreter lock, and for each other. `big_writes` is what libfuse 2 needs for
-writes of more than a page. Times are integers, as its documentation demands.
+for the interpreter lock, and for each other. Times are integers, as their documentation
+demands.
 """
 
 # ruff: noqa: ARG002 - fuse_operations of libfuse, and their arguments
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
-
-import fuse
+from typing import Any
 
 _NOT_BEHIND = os.O_DIRECT | os.O_APPEND
 _ATTRIBUTES = ("mode", "ino", "nlink", "uid", "gid", "rdev", "size", "blocks")
 _TIMES = ("atime", "mtime", "ctime")
+_OPTIONS: dict[str, dict[str, object]] = {
+    # libfuse 2 needs to be told for writes of more than a page
+    "fuse": {"fsname": "fusepy", "big_writes": True},
+    "mfusepy": {"fsname": "mfusepy"},
+}
 
 
-class Loopback(fuse.Operations):
-    """Shows a directory.
+class Loopback:
+    """Shows a directory. To be mixed with the library's `Operations`.
 
     Args:
         source: The directory.
@@ -84,15 +92,16 @@ class Loopback(fuse.Operations):
 
 def main() -> None:
     """Serves until it is unmounted."""
-    source, mountpoint = sys.argv[1:]
-    fuse.FUSE(
-        Loopback(source),
+    module, source, mountpoint = sys.argv[1:]
+    library: Any = importlib.import_module(module)
+    operations = type("Loopback", (Loopback, library.Operations), {})
+    library.FUSE(
+        operations(source),
         mountpoint,
         foreground=True,
         nothreads=True,
         default_permissions=True,
-        big_writes=True,
-        fsname="fusepy",
+        **_OPTIONS[module],
     )
 
 
