@@ -13,6 +13,7 @@ meant for that.
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import logging
 from typing import TYPE_CHECKING, NamedTuple
@@ -89,6 +90,7 @@ def check(filesystem: object) -> None:
             _warn(f"{defined[name]}.{name} is never called by fusesg: {hint}")
 
 
+@functools.cache
 def _operations(base: type) -> dict[str, inspect.Signature]:
     """What a class may define, and how it is called."""
     return {
