@@ -35,6 +35,7 @@
 //! | files that the kernel reads and writes by itself | `kernel_passthrough.rs` |
 //! | [`Mount`], [`MountConfig`] | `mount.rs`, `config.rs` |
 //! | on which CPUs it is served | `affinity.rs` |
+//! | memory that threads have before they need it | `headroom.rs` |
 //! | mount(2), fusermount3, mountinfo, abort | `mounting/` |
 //! | after fork; statics of each process; after `kill -9` | `fork.rs`, `per_process.rs`, `watcher.rs` |
 //! | what the fuzzers may call | `fuzzing.rs` |
@@ -64,6 +65,7 @@ mod fork;
 mod fuser_transport;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod headroom;
 mod histogram;
 mod in_flight;
 mod kernel_passthrough;
@@ -98,6 +100,7 @@ pub use data_path::{DataPathStatistics, Moved};
 pub use dispatch::{Delivery, Dispatch};
 pub use end::Waited;
 pub use fork::after_fork_in_child;
+pub use headroom::keep_headroom;
 pub use histogram::Durations;
 pub use locks::LockStatistics;
 pub use metrics::{

@@ -4,6 +4,8 @@
 
 use std::cell::Cell;
 
+use crate::headroom::keep_headroom;
+
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
@@ -14,6 +16,7 @@ pub(crate) struct Serving(());
 
 impl Serving {
     pub(crate) fn enter() -> Self {
+        keep_headroom();
         DEPTH.set(DEPTH.get() + 1);
         Self(())
     }

@@ -29,6 +29,7 @@ use fusesg_fs::{Errno, OperationKind, Unique};
 use crate::caller::{self, Caller};
 use crate::connection::Connection;
 use crate::deadlocks::Deadlocks;
+use crate::headroom::keep_headroom;
 use crate::in_flight::Pending;
 use crate::standby::{self, LastLook};
 use crate::watcher::Word;
@@ -111,6 +112,7 @@ pub(crate) fn spawn(
         mount,
     };
     let thread = thread::Builder::new().name("fusesg-sweeper".into()).spawn(move || {
+        keep_headroom();
         sweeper.run();
     })?;
     // requests that came before found nobody to wake; look at the table once

@@ -19,7 +19,7 @@ use std::time::Duration;
 use std::{process, thread};
 
 use fusesg_fs::Errno;
-use fusesg_serve::{Condvar, GENERATIONS, PerProcess};
+use fusesg_serve::{Condvar, GENERATIONS, PerProcess, keep_headroom};
 use parking_lot::Mutex;
 
 use crate::dispatch::dispatcher::Core;
@@ -80,6 +80,7 @@ pub(crate) fn watch(
         a_thread_waits_in_fuse();
         gil_waiters::is_thread_of_this_process(process::id());
         wait_for_a_lock();
+        keep_headroom();
         let _ = running.send(());
         run();
     });
