@@ -13,12 +13,14 @@ import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fusesg.cli import main
-from fusesg.cli.live import _units
+from fusesg.cli.live import _units, _view
+from fusesg.cli.live._numbers import Interval
 
 from .conftest import Words
 
@@ -180,6 +182,69 @@ def test_all_mounts_are_listed_and_new_ones_appear(mount, fuse_mount, tmp_path):
         terminal.read_until(r"\033\[H((?!/third)[^\033]|\033\[K)*\033\[J", after)
         terminal.type(b"q")
         assert terminal.end() == 0
+
+
+def words(line: str) -> list[str]:
+    """The columns of a row; a number and its unit are parted by one blank, too."""
+    return re.findall(r"\S+(?: (?:[mun]?s|[KMG]?i?B|p\d\d|flight)\b)?", line)
+
+
+def is_part(part: list[str], whole: list[str]) -> bool:
+    rest = iter(whole)
+    return all(word in rest for word in part)
+
+
+@pytest.mark.parametrize("show", [_view.rates, _view.totals])
+def test_a_narrow_terminal_has_fewer_columns_but_whole_ones(mount, show):
+    for _ in range(3):
+        Path(mount.path, "file").read_bytes()
+    interval = Interval.between(None, mount.statistics())
+    whole = show(interval)
+    blank = whole.index("")
+    assert "call p99" in whole[blank + 1]
+    shown_before: list[str] = []
+    for width in range(40, 201):
+        lines = show(interval, width)
+        assert max(map(len, lines)) <= width
+        for line, full in zip(lines[blank:], whole[blank:], strict=True):
+            assert is_part(words(line), words(full))
+        titles = words(lines[blank + 1])
+        assert len(titles) >= max(3, len(shown_before))
+        assert "p99" in titles
+        shown_before = titles
+        for line, full in zip(lines[:blank], whole[:blank], strict=True):
+            shown = re.sub(r"(, )?\.\.\.$", "", line)
+            assert line == full or (full.startswith(shown) and line != shown)
+            assert line == full or "," not in line or line == f"{shown}, ..."
+    assert lines == whole
+
+
+def test_a_narrow_list_of_mounts_has_whole_columns(mount):
+    interval = Interval.between(None, mount.statistics())
+    path = "/srv/" + "very/" * 20 + "deep"
+    mounts = [(mount.path, interval), ("/b", "nobody answers, " * 9), (path, interval)]
+    whole = _view.overview(mounts)
+    for width in range(40, 201):
+        lines = _view.overview(mounts, width)
+        assert max(map(len, lines)) <= width
+        title, one, broken, deep = (words(line) for line in lines)
+        assert is_part(title, words(whole[0]))
+        assert {"op/s", "oldest"} <= {*title}
+        assert is_part(one[1:], words(whole[1])[1:])
+        assert is_part(deep[1:], words(whole[3])[1:])
+        assert deep[0] == path or re.fullmatch(r"\.\.\..*deep", deep[0])
+        assert broken[:2] == ["/b", "nobody"]
+
+
+def test_a_terminal_of_80_columns(mount):
+    with top(mount.path, "--interval", "0.1") as terminal:
+        terminal.resize(24, 80)
+        drawn = terminal.read_until(" op/s, ")
+        Path(mount.path, "file").read_bytes()
+        terminal.read_until(r"\noperation +op/s [^\033]* call p99\033", after=drawn)
+        terminal.type(b"q")
+        assert terminal.end() == 0
+    assert max(map(len, re.split(r"\033\[[HKJ]|[\r\n]+", terminal.shown))) <= 80
 
 
 @pytest.mark.parametrize("interval", ["0", "-1", "nan", "1e9"])

@@ -140,7 +140,8 @@ Shows what a mount does, each second anew: operations and bytes per second, how 
 they take (p50 is what half of them do not exceed, p99 what 99 of 100 do not), how long
 methods in Python wait for the interpreter lock (GIL) and how long they run (call), the
 oldest request, threads, buffers and pipes. Without MOUNTPOINT: a line for each mount,
-or the only one. Ctrl-C or q ends it; it ends by itself when the mount does.
+or the only one. Ctrl-C or q ends it; it ends by itself when the mount does. A narrow
+terminal has fewer columns.
 
 examples:
   fusesg top

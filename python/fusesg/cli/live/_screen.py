@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _ENTER = "\033[?1049h\033[?25l"  # the other screen, without the cursor
 _LEAVE = "\033[?25h\033[?1049l"
@@ -23,6 +23,11 @@ _HOME, _REST_OF_LINE, _REST_OF_SCREEN = "\033[H", "\033[K", "\033[J"
 def is_possible() -> bool:
     """Whether stdout is a terminal that can be drawn on."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def width() -> int | None:
+    """Characters of a line on stdout; None if it is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 class Screen:
@@ -50,9 +55,14 @@ class Screen:
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
-    def draw(self, lines: Sequence[str]) -> None:
-        """Shows lines, as many and as much of each as there is room for."""
+    def draw(self, fit: Callable[[int], Sequence[str]]) -> None:
+        """Shows lines, as many as there is room for.
+
+        Args:
+            fit: Makes them for a width; what is longer all the same is cut.
+        """
         columns, rows = shutil.get_terminal_size()
+        lines = fit(columns)
         if len(lines) > rows:
             left = len(lines) - rows + 1
             lines = [*lines[: rows - 1], f"... and {left} more lines"]

@@ -11,7 +11,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from fusesg.cli._errors import CommandError
-from fusesg.cli.live import _channel, _view
+from fusesg.cli.live import _channel, _screen, _view
 from fusesg.cli.live._numbers import Interval
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def _of_one(entry: MountEntry, options: argparse.Namespace) -> str:
     numbers = _channel.statistics(entry)
     if options.json:
         return json.dumps(numbers, indent=2) + "\n"
-    return "\n".join(_view.totals(Interval.between(None, numbers))) + "\n"
+    columns = _screen.width() if options.output is None else None
+    return "\n".join(_view.totals(Interval.between(None, numbers), columns)) + "\n"
 
 
 def _of_all(

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 from fusesg.cli._errors import CommandError, UsageError
 from fusesg.cli.live import _channel, _view
 from fusesg.cli.live._numbers import Interval
-from fusesg.cli.live._screen import Screen, is_possible
+from fusesg.cli.live._screen import Screen, is_possible, width
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
+    from typing import TypeAlias
 
     from fusesg.cli._mount_table import MountEntry
+
+    Lines: TypeAlias = Callable[[int | None], list[str]]
+    """What is to be seen, for a width; None is any."""
 
 _SHORTEST, _LONGEST = 0.1, 3600.0
 
@@ -54,12 +59,12 @@ class _One:
             # it was not there in the first place
             raise CommandError(str(error)) from None
 
-    def lines(self) -> list[str]:
+    def look(self) -> Lines:
         """What it has done since the last time."""
         now = _channel.statistics(self._entry)
         interval = Interval.between(self._before, now)
         self._before = now
-        return _view.rates(interval)
+        return lambda width: _view.rates(interval, width)
 
 
 class _All:
@@ -67,9 +72,9 @@ class _All:
 
     def __init__(self) -> None:
         self._before: dict[str, dict[str, Any]] = {}
-        self.lines()
+        self.look()
 
-    def lines(self) -> list[str]:
+    def look(self) -> Lines:
         """What they have done since the last time."""
         mounts: list[tuple[str, Interval | str]] = []
         before, self._before = self._before, {}
@@ -81,21 +86,23 @@ class _All:
                 continue
             self._before[entry.device] = now
             mounts.append((entry.path, Interval.between(before.get(entry.device), now)))
-        return _view.overview(mounts) if mounts else ["nothing is mounted by fusesg"]
+        if not mounts:
+            return lambda _: ["nothing is mounted by fusesg"]
+        return lambda width: _view.overview(mounts, width)
 
 
 def _show_once(view: _One | _All, interval: float) -> None:
     time.sleep(interval)
-    print("\n".join(view.lines()))
+    print("\n".join(view.look()(width())))
 
 
 def _show(view: _One | _All, interval: float) -> None:
     with Screen() as screen:
-        lines = ["counting ..."]
+        lines: Lines = lambda _: ["counting ..."]  # noqa: E731
         while True:
             screen.draw(lines)
             match screen.wait(interval):
                 case "quit":
                     return
                 case "":
-                    lines = view.lines()
+                    lines = view.look()

@@ -1,7 +1,9 @@
-"""How numbers are written: at most seven characters wide."""
+"""How numbers are written: short, so that columns of them are narrow."""
 
 from __future__ import annotations
 
+LONGEST = 7
+"""Characters that a number takes at most, as a rule: `999 MiB`."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _MOST = 1000
 """What is not below it is written in the next larger unit."""

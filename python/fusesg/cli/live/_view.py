@@ -5,46 +5,43 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fusesg.cli.live import _units as units
+from fusesg.cli.live._layout import Column, phrases, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fusesg.cli.live._numbers import Interval, Numbers, Operation
-
-Column = tuple[str, "Callable[[Operation], str]"]
+    from fusesg.cli.live._numbers import Durations, Interval, Numbers, Operation
 
 
-def rates(interval: Interval) -> list[str]:
-    """What a mount does now: operations, bytes and errors each second."""
+def rates(interval: Interval, width: int | None = None) -> list[str]:
+    """What a mount does now: operations, bytes and errors each second.
+
+    Args:
+        interval: What it did.
+        width: Characters of a line; None is as many as it takes.
+
+    Returns:
+        The lines.
+    """
     seconds = interval.seconds
-    columns: list[Column] = [
-        ("op/s", lambda o: units.count(o.count / seconds)),
-        ("err/s", lambda o: units.count(o.errors / seconds)),
-        ("bytes/s", lambda o: units.size(o.bytes / seconds) if o.bytes else "-"),
-        *_times(interval),
-    ]
     first = [
         f"{units.count(interval.count / seconds)} op/s",
         f"{units.size(interval.bytes / seconds)}/s",
         _errors(interval.errors / seconds, "/s"),
     ]
-    return [*_head(interval, first), "", *_table(columns, interval.operations)]
+    titles = ("op/s", "err/s", "bytes/s")
+    return _lines(interval, first, _operations(interval, titles, seconds), width)
 
 
-def totals(interval: Interval) -> list[str]:
-    """What a mount has done since it was made."""
-    columns: list[Column] = [
-        ("count", lambda o: units.count(o.count)),
-        ("errors", lambda o: units.count(o.errors)),
-        ("bytes", lambda o: units.size(o.bytes) if o.bytes else "-"),
-        *_times(interval),
-    ]
+def totals(interval: Interval, width: int | None = None) -> list[str]:
+    """What a mount has done since it was made; see `rates`."""
     first = [
         f"{units.count(interval.count)} operations",
         units.size(interval.bytes),
         _errors(interval.errors, ""),
     ]
-    return [*_head(interval, first), "", *_table(columns, interval.operations)]
+    titles = ("count", "errors", "bytes")
+    return _lines(interval, first, _operations(interval, titles, 1), width)
 
 
 def printable(text: str) -> str:
@@ -52,65 +49,93 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def overview(mounts: Sequence[tuple[str, Interval | str]]) -> list[str]:
+def overview(
+    mounts: Sequence[tuple[str, Interval | str]], width: int | None = None
+) -> list[str]:
     """A line for each mount.
 
     Args:
         mounts: Path of each, and what it does or why that cannot be told.
+        width: Characters of a line; None is as many as it takes.
 
     Returns:
         The lines.
     """
-    mounts = [(printable(path), mount) for path, mount in mounts]
-    width = max([len("mount point"), *(len(path) for path, _ in mounts)])
-    head = f"{'mount point':{width}}  {'filesystem':16} {'pid':>8} {'op/s':>7} "
-    head += f"{'bytes/s':>8} {'err/s':>7} {'in flight':>9} {'oldest':>7}"
-    lines = [head]
-    for path, mount in mounts:
-        if isinstance(mount, str):
-            lines.append(f"{path:{width}}  {printable(mount)}")
-            continue
-        now, seconds = mount.now, mount.seconds
-        oldest = now["oldest"][0]["seconds"] if now["oldest"] else None
-        lines.append(
-            f"{path:{width}}  {now.get('filesystem', '-'):16} {now['pid']:>8} "
-            f"{units.count(mount.count / seconds):>7} "
-            f"{units.size(mount.bytes / seconds):>8} "
-            f"{units.count(mount.errors / seconds):>7} {now['in_flight']:>9} "
-            f"{units.duration(oldest):>7}"
-        )
-    return lines
+
+    def column(
+        title: str, cell: Callable[[Interval], str], rank: int, *, is_text: bool = False
+    ) -> Column:
+        cells = ["" if isinstance(mount, str) else cell(mount) for _, mount in mounts]
+        return Column(title, cells, rank, is_text)
+
+    def oldest(mount: Interval) -> str:
+        requests = mount.now["oldest"]
+        return units.duration(requests[0]["seconds"] if requests else None)
+
+    columns = [
+        column(
+            "filesystem", lambda m: m.now.get("filesystem", "-"), rank=5, is_text=True
+        ),
+        column("pid", lambda m: str(m.now["pid"]), rank=6),
+        column("op/s", lambda m: units.count(m.count / m.seconds), rank=0),
+        column("bytes/s", lambda m: units.size(m.bytes / m.seconds), rank=2),
+        column("err/s", lambda m: units.count(m.errors / m.seconds), rank=3),
+        column("in flight", lambda m: str(m.now["in_flight"]), rank=4),
+        column("oldest", oldest, rank=1),
+    ]
+    names = [printable(path) for path, _ in mounts]
+    untold = {
+        row: printable(mount)
+        for row, (_, mount) in enumerate(mounts)
+        if isinstance(mount, str)
+    }
+    return table("mount point", names, columns, width, untold)
 
 
-def _times(interval: Interval) -> list[Column]:
-    """Columns of times; those of Python only where there are callbacks."""
-    columns: list[Column] = [
-        ("p50", lambda o: units.duration(o.latency.quantile(0.5))),
-        ("p90", lambda o: units.duration(o.latency.quantile(0.9))),
-        ("p99", lambda o: units.duration(o.latency.quantile(0.99))),
-        ("max", lambda o: units.duration(o.latency.longest)),
+def _lines(
+    interval: Interval, first: list[str], columns: list[Column], width: int | None
+) -> list[str]:
+    names = [operation.name for operation in interval.operations]
+    head = [phrases(line, width) for line in _head(interval, first)]
+    return [*head, "", *table("operation", names, columns, width)]
+
+
+def _operations(
+    interval: Interval, titles: tuple[str, str, str], seconds: float
+) -> list[Column]:
+    """Columns of counts, errors, bytes and times.
+
+    Those of Python are there only where there are callbacks.
+    """
+
+    def column(title: str, cell: Callable[[Operation], str], rank: int) -> Column:
+        return Column(title, [cell(each) for each in interval.operations], rank)
+
+    def quantile(title: str, times: str, quantile: float, rank: int) -> Column:
+        def cell(operation: Operation) -> str:
+            durations: Durations = getattr(operation, times)
+            return units.duration(durations.quantile(quantile))
+
+        return column(title, cell, rank)
+
+    count, errors, size = titles
+    columns = [
+        column(count, lambda o: units.count(o.count / seconds), 0),
+        column(errors, lambda o: units.count(o.errors / seconds), 3),
+        column(size, lambda o: units.size(o.bytes / seconds) if o.bytes else "-", 2),
+        quantile("p50", "latency", 0.5, 4),
+        quantile("p90", "latency", 0.9, 10),
+        quantile("p99", "latency", 0.99, 1),
+        column("max", lambda o: units.duration(o.latency.longest), 7),
     ]
     if any(operation.callback.count for operation in interval.operations):
         columns += [
-            ("GIL p50", lambda o: units.duration(o.gil_wait.quantile(0.5))),
-            ("GIL p99", lambda o: units.duration(o.gil_wait.quantile(0.99))),
-            ("call p50", lambda o: units.duration(o.callback.quantile(0.5))),
-            ("call p99", lambda o: units.duration(o.callback.quantile(0.99))),
+            quantile("GIL p50", "gil_wait", 0.5, 9),
+            quantile("GIL p99", "gil_wait", 0.99, 6),
+            quantile("call p50", "callback", 0.5, 8),
+            quantile("call p99", "callback", 0.99, 5),
         ]
     return columns
-
-
-def _table(columns: list[Column], operations: Sequence[Operation]) -> list[str]:
-    rows = [[title for title, _ in columns]]
-    rows += [[cell(operation) for _, cell in columns] for operation in operations]
-    names = ["operation", *(operation.name for operation in operations)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(columns))]
-    first = max(map(len, names))
-    return [
-        f"{name:{first}}  "
-        + " ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for name, row in zip(names, rows, strict=True)
-    ]
 
 
 def _head(interval: Interval, first: list[str]) -> list[str]:
@@ -146,13 +171,17 @@ def _in_flight(now: Numbers) -> str:
 def _python(python: Numbers) -> str:
     event_loop, fetches = python["event_loop"], python["fetches"]
     text = f"Python: {units.count(python['callbacks'])} callbacks, "
-    text += f"{python['threads']} threads (at most {python['threads_peak']}), "
+    text += f"{_threads(python['threads'])} (at most {python['threads_peak']}), "
     text += f"{python['waiting']} waiting"
     if event_loop["tasks"] or event_loop["queued"]:
         text += f"; tasks: {event_loop['tasks']}, {event_loop['queued']} waiting"
     if fetches["running"] or fetches["queued"]:
         text += f"; fetches: {fetches['running']}, {fetches['queued']} waiting"
     return text
+
+
+def _threads(number: int) -> str:
+    return "1 thread" if number == 1 else f"{number} threads"
 
 
 def _buffers(now: Numbers) -> str:
