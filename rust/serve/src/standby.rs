@@ -10,14 +10,16 @@
 //!
 //! So whoever comes back while another reader waits stands by, until
 //! - the [sweeper](crate::sweeper), which looks every [`TICK`] while somebody stands by, finds
-//!   that nobody reads and that nothing was answered since its last look. Operations that
-//!   block are to be expected then, and for a while ([`FIRST_HOLD`], doubled each time up to
-//!   [`LONGEST_HOLD`]) nobody stands by;
+//!   that nobody reads, that nothing was answered since its last look, and that the reader which
+//!   is busy sleeps. Operations that block are to be expected then, and for a while
+//!   ([`FIRST_HOLD`], doubled each time up to [`LONGEST_HOLD`]) nobody stands by. A reader that
+//!   computes, or would if it had the CPU, has [`COMPUTING`] for it;
 //! - a reader's thread ends, as all do when the mount ends, or the sweeper sees that the
 //!   mount has ended: a reader that never got a request ends without a word;
 //! - there was nothing to do for a second.
 
 use std::cell::RefCell;
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -26,9 +28,15 @@ use parking_lot::Mutex;
 
 use crate::condvar::Condvar;
 use crate::sweeper::Wakeup;
+use crate::sys;
 
-/// How long all readers may be busy with the same requests before another is called.
-pub(crate) const TICK: Duration = Duration::from_millis(1);
+/// How long all readers may be busy with the same requests before another is called. A look costs
+/// about 10 us, of which most are the timer's and the scheduler's: at 1 ms each request of 4 KiB
+/// had to pay a twentieth more.
+pub(crate) const TICK: Duration = Duration::from_millis(8);
+/// How many looks in succession may find the same requests with a reader that runs. Where other
+/// programs have the CPU for a few milliseconds another reader would not help.
+const COMPUTING: u32 = 3;
 /// How long nobody stands by after the first time that somebody had to be called.
 const FIRST_HOLD: Duration = Duration::from_secs(1);
 const LONGEST_HOLD: Duration = Duration::from_mins(1);
@@ -58,6 +66,8 @@ struct State {
     closed: bool,
     hold: Duration,
     held_until: Option<Instant>,
+    /// The threads of the readers that have served anything.
+    threads: Vec<u32>,
 }
 
 /// Held by a reader while it serves a request.
@@ -73,6 +83,8 @@ pub(crate) struct Forgetting<'a>(Option<&'a Standby>);
 pub(crate) struct LastLook {
     served: u64,
     needed: bool,
+    /// Looks in succession that found the same.
+    looks: u32,
 }
 
 impl Standby {
@@ -90,6 +102,7 @@ impl Standby {
                 closed: false,
                 hold: FIRST_HOLD,
                 held_until: None,
+                threads: Vec::new(),
             }),
             called: Condvar::new(),
             sweeper,
@@ -112,7 +125,7 @@ impl Standby {
         if !self.enabled {
             return None;
         }
-        call_the_others_at_the_end(self);
+        know_reader(self);
         count(self);
         if self.is_used() {
             // after it was counted: see the protocol in sweeper.rs
@@ -138,14 +151,22 @@ impl Standby {
             return;
         }
         let served = self.served.load(Ordering::SeqCst);
-        let now = LastLook { served, needed: self.may_be_needed() };
-        let stuck = now.needed && last.needed && now.served == last.served;
-        *last = now;
+        let needed = self.may_be_needed();
+        let stuck = needed && last.needed && served == last.served;
+        let looks = if stuck { last.looks + 1 } else { 0 };
+        *last = LastLook { served, needed, looks };
         if self.held.load(Ordering::Relaxed) {
             self.end_hold();
-        } else if stuck {
+        } else if stuck && (looks > COMPUTING || self.a_busy_reader_sleeps()) {
             self.hold();
         }
+    }
+
+    /// Whether more readers sleep than stand by.
+    fn a_busy_reader_sleeps(&self) -> bool {
+        let threads = self.state.lock().threads.clone();
+        let asleep = threads.into_iter().filter(|thread| !runs(*thread)).count();
+        asleep > self.standing_by.load(Ordering::SeqCst)
     }
 
     /// Calls all readers, and lets nobody stand by for a while.
@@ -237,14 +258,26 @@ impl Drop for Reader {
     }
 }
 
-/// Nothing else tells that fuser has ended a reader.
-fn call_the_others_at_the_end(standby: &Arc<Standby>) {
+/// Notes which thread it is, and calls the others when it ends: nothing else tells that fuser
+/// has ended a reader.
+fn know_reader(standby: &Arc<Standby>) {
     thread_local! {
         static READER: RefCell<Option<Reader>> = const { RefCell::new(None) };
     }
     READER.with_borrow_mut(|reader| {
-        reader.get_or_insert_with(|| Reader(Arc::clone(standby)));
+        reader.get_or_insert_with(|| {
+            standby.state.lock().threads.push(sys::thread_id());
+            Reader(Arc::clone(standby))
+        });
     });
+}
+
+/// Whether a thread of this process runs, or waits for nothing but a CPU.
+fn runs(thread: u32) -> bool {
+    fs::read_to_string(format!("/proc/self/task/{thread}/stat")).is_ok_and(|stat| {
+        // the name, in parentheses, may contain anything
+        stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('R'))
+    })
 }
 
 #[cfg(test)]
@@ -279,7 +312,7 @@ mod tests {
         Server { requests, reads, thread }
     }
 
-    fn until(condition: impl Fn() -> bool) {
+    fn until(mut condition: impl FnMut() -> bool) {
         while !condition() {
             thread::yield_now();
         }
@@ -306,9 +339,10 @@ mod tests {
 
         let (release, blocked_by) = channel();
         servers[2].requests.send(Some(blocked_by)).expect("it lives");
-        until(|| standby.may_be_needed());
-        standby.look(&mut last);
-        standby.look(&mut last);
+        until(|| {
+            standby.look(&mut last);
+            standby.held.load(Ordering::SeqCst)
+        });
         for server in &servers[..2] {
             server.reads.recv().expect("it was called");
         }
@@ -325,6 +359,23 @@ mod tests {
             drop(requests);
             thread.join().expect("it ends");
         }
+    }
+
+    #[test]
+    fn one_that_computes_may_keep_the_others_waiting_for_a_while() {
+        let standby = Arc::new(Standby::new(2, 1, Arc::default()));
+        let other = server(&standby);
+        other.requests.send(None).expect("it lives");
+        until(|| standby.is_used());
+
+        let _computing = standby.busy();
+        let mut last = LastLook::default();
+        for _ in 0..=COMPUTING {
+            standby.look(&mut last);
+            assert!(standby.is_used() && !standby.held.load(Ordering::SeqCst));
+        }
+        standby.look(&mut last);
+        other.reads.recv().expect("it was called");
     }
 
     #[test]
