@@ -8,7 +8,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, overload
 
-from fusesg import _core, _logging, _overrides
+from fusesg import _core, _keywords, _logging, _overrides
 from fusesg._client_file import ClientFile
 from fusesg._client_results import (
     ClientDirEntry,
@@ -114,6 +114,7 @@ class Client:
         ValueError: An option is out of range.
     """
 
+    @_keywords.checked
     def __init__(
         self,
         filesystem: Filesystem | PathFilesystem | object,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from fusesg import _core
+from fusesg import _core, _keywords
 from fusesg._filesystem import Filesystem
 
 
@@ -48,6 +48,7 @@ class Memory(_core.Memory, Filesystem):
 
     __fusesg_base__: ClassVar[bool] = True
 
+    @_keywords.checked
     def __init__(
         self,
         size: int | None = None,

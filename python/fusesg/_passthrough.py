@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import ClassVar
 
-from fusesg import _core
+from fusesg import _core, _keywords
 from fusesg._filesystem import Filesystem
 
 
@@ -48,6 +48,7 @@ class Passthrough(_core.Passthrough, Filesystem):
 
     __fusesg_base__: ClassVar[bool] = True
 
+    @_keywords.checked
     def __init__(
         self, source: str | bytes | os.PathLike[str] | os.PathLike[bytes]
     ) -> None:

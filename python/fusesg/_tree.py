@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from fusesg import _core
+from fusesg import _core, _keywords
 from fusesg._filesystem import Filesystem
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Tree(_core.Tree, Filesystem):
 
     __fusesg_base__: ClassVar[bool] = True
 
+    @_keywords.checked
     def __init__(
         self,
         *,

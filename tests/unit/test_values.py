@@ -4,6 +4,7 @@ import copy
 import fcntl
 import math
 import os
+import re
 import stat
 import threading
 
@@ -17,6 +18,61 @@ DIRECTORY = stat.S_IFDIR | 0o755
 
 def attributes(**fields):
     return fusesg.Attributes(**{"inode": 7, "mode": FILE, **fields})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: attributes(sise=1),
+            "Attributes has no argument 'sise'; did you mean 'size'?",
+        ),
+        (lambda: attributes().replace(sise=1), "did you mean 'size'?"),
+        (lambda: fusesg.SetAttributes(mtime=1), "did you mean 'mtime_ns'?"),
+        (
+            lambda: fusesg.FilesystemStatistics(blok_size=1),
+            "did you mean 'block_size'?",
+        ),
+        (lambda: fusesg.Opened(1, keepcache=True), "did you mean 'keep_cache'?"),
+        (lambda: fusesg.Context(uuid=1), "did you mean 'uid'?"),
+        (
+            lambda: fusesg.Entry(attributes(), entry_timout=1),
+            "did you mean 'entry_timeout'?",
+        ),
+        (
+            lambda: fusesg.DirectoryEntry("a", 1, FILE, nextoffset=1),
+            "did you mean 'next_offset'?",
+        ),
+        (lambda: fusesg.Lock(fcntl.F_RDLCK, strat=1), "did you mean 'start'?"),
+        (
+            lambda: fusesg.Backing("/dev/null", imutable=True),
+            "did you mean 'immutable'?",
+        ),
+        (
+            lambda: fusesg.Backing("/dev/null", quick=True),
+            "Backing has no argument 'quick'; it takes source, writable, immutable",
+        ),
+        (lambda: fusesg.Memory(siez=1), "Memory has no argument 'siez'; did you mean"),
+        (lambda: fusesg.Tree(moed=1), "did you mean 'mode'?"),
+        (lambda: fusesg.Passthrough("/", sorce=1), "did you mean 'source'?"),
+        (
+            lambda: fusesg.Client(fusesg.Memory(), max_writ=1),
+            "did you mean 'max_write'",
+        ),
+    ],
+)
+def test_a_slip_in_a_keyword_is_told(make, message):
+    with pytest.raises(TypeError, match=re.escape(message)):
+        make()
+
+
+def test_the_subclass_is_not_blamed():
+    class Small(fusesg.Memory):
+        def __init__(self, **arguments):
+            super().__init__(**arguments)
+
+    with pytest.raises(TypeError, match=r"^Memory has no argument 'siez'"):
+        Small(siez=1)
 
 
 class TestAttributes:
@@ -97,7 +153,7 @@ class TestAttributes:
         new = old.replace(size=5000, mode=DIRECTORY)
         assert (new.size, new.blocks, new.mode) == (5000, 10, DIRECTORY)
         assert (old.size, old.mode) == (10, FILE)
-        with pytest.raises(TypeError, match="no field 'length'"):
+        with pytest.raises(TypeError, match="no argument 'length'"):
             old.replace(length=1)
         with pytest.raises(ValueError, match="size=-1"):
             old.replace(size=-1)

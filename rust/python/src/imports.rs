@@ -18,6 +18,12 @@ pub(crate) fn fspath(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     FUNCTION.import(py, "os", "fspath")
 }
 
+/// `fusesg._keywords.refusal`: what is raised for arguments that there are not.
+pub(crate) fn refusal(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, "fusesg._keywords", "refusal")
+}
+
 /// Whether calling `function` gives a coroutine or an asynchronous generator.
 pub(crate) fn is_coroutine_function(function: &Bound<'_, PyAny>) -> PyResult<bool> {
     static COROUTINE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

@@ -9,12 +9,10 @@ use std::sync::Arc;
 use fusesg_sg::{Backing, Extent};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString};
 
-use crate::conversions::descriptors;
-use crate::conversions::errors;
-use crate::conversions::names;
 use crate::conversions::numbers::{MAX_OFFSET, integer};
+use crate::conversions::{descriptors, errors, keywords, names};
 use crate::data::segments::PyExtent;
 use crate::sys;
 
@@ -25,8 +23,17 @@ pub(crate) struct PyBacking(pub(crate) Arc<Backing>);
 #[pymethods]
 impl PyBacking {
     #[new]
-    #[pyo3(signature = (source, *, writable=false, immutable=false))]
-    fn new(source: &Bound<'_, PyAny>, writable: bool, immutable: bool) -> PyResult<Self> {
+    #[pyo3(
+        signature = (source, *, writable=false, immutable=false, **unknown),
+        text_signature = "(source, *, writable=False, immutable=False)"
+    )]
+    fn new(
+        source: &Bound<'_, PyAny>,
+        writable: bool,
+        immutable: bool,
+        unknown: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        keywords::refuse::<Self>(unknown)?;
         if writable && immutable {
             return Err(PyValueError::new_err(
                 "a backing cannot be both writable and immutable: immutable promises that \

@@ -1,11 +1,12 @@
 //! `Attributes`: what stat shows.
 
 use fusesg_fs::{Attributes, FileType, Inode};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::conversions::keywords;
 use crate::conversions::numbers::{MAX_OFFSET, integer, timestamp};
 use crate::sys;
 
@@ -20,10 +21,15 @@ const BLOCK: u64 = 512;
 #[pymethods]
 impl PyAttributes {
     #[new]
-    #[pyo3(signature = (
-        *, mode, inode=None, size=None, nlink=None, uid=None, gid=None, rdev=None, blocks=None,
-        blksize=None, atime_ns=None, mtime_ns=None, ctime_ns=None
-    ))]
+    #[pyo3(
+        signature = (
+            *, mode, inode=None, size=None, nlink=None, uid=None, gid=None, rdev=None,
+            blocks=None, blksize=None, atime_ns=None, mtime_ns=None, ctime_ns=None, **unknown
+        ),
+        text_signature = "(*, mode, inode=None, size=None, nlink=None, uid=None, gid=None, \
+                          rdev=None, blocks=None, blksize=None, atime_ns=None, mtime_ns=None, \
+                          ctime_ns=None)"
+    )]
     fn new(
         mode: &Bound<'_, PyAny>,
         inode: Option<&Bound<'_, PyAny>>,
@@ -37,7 +43,9 @@ impl PyAttributes {
         atime_ns: Option<&Bound<'_, PyAny>>,
         mtime_ns: Option<&Bound<'_, PyAny>>,
         ctime_ns: Option<&Bound<'_, PyAny>>,
+        unknown: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        keywords::refuse::<Self>(unknown)?;
         let (kind, permissions) = file_mode("mode", mode)?;
         let mut attributes = defaults(kind, permissions);
         let fields = [
@@ -234,7 +242,7 @@ fn set(attributes: &mut Attributes, name: &str, value: &Bound<'_, PyAny>) -> PyR
         "mtime_ns" => attributes.mtime = timestamp(name, value)?,
         "ctime_ns" => attributes.ctime = timestamp(name, value)?,
         _ => {
-            return Err(PyTypeError::new_err(format!("Attributes has no field '{name}'")));
+            return Err(keywords::refusal::<PyAttributes>(value.py(), (name,)));
         }
     }
     Ok(())

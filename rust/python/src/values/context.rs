@@ -3,7 +3,9 @@
 use fusesg_fs::{Context, LockOwner, Unique};
 use fusesg_serve::Cancellation;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
+use crate::conversions::keywords;
 use crate::conversions::numbers::integer;
 use crate::sys;
 
@@ -38,8 +40,14 @@ impl PyContext {
 #[pymethods]
 impl PyContext {
     #[new]
-    #[pyo3(signature = (*, uid=None, gid=None, pid=None, umask=None, lock_owner=None,
-                        open_flags=0, write_flags=0))]
+    #[pyo3(
+        signature = (
+            *, uid=None, gid=None, pid=None, umask=None, lock_owner=None, open_flags=0,
+            write_flags=0, **unknown
+        ),
+        text_signature = "(*, uid=None, gid=None, pid=None, umask=None, lock_owner=None, \
+                          open_flags=0, write_flags=0)"
+    )]
     fn new(
         uid: Option<&Bound<'_, PyAny>>,
         gid: Option<&Bound<'_, PyAny>>,
@@ -48,7 +56,9 @@ impl PyContext {
         lock_owner: Option<u64>,
         open_flags: i32,
         write_flags: u32,
+        unknown: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        keywords::refuse::<Self>(unknown)?;
         let number = |name, value: Option<&Bound<'_, PyAny>>, default, max: u32| {
             value.map_or(Ok(default), |value| integer(name, value, 0..=max))
         };

@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use fusesg_fs::{Entry, FileType, Inode};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 
-use crate::conversions::names;
 use crate::conversions::numbers::{MAX_OFFSET, integer, wrong_type};
+use crate::conversions::{keywords, names};
 use crate::values::attributes::PyAttributes;
 use crate::values::entry::PyEntry;
 
@@ -39,14 +39,19 @@ impl PyDirectoryEntry {
 #[pymethods]
 impl PyDirectoryEntry {
     #[new]
-    #[pyo3(signature = (name, inode, r#type, entry=None, next_offset=None))]
+    #[pyo3(
+        signature = (name, inode, r#type, entry=None, next_offset=None, **unknown),
+        text_signature = "(name, inode, type, entry=None, next_offset=None)"
+    )]
     fn new(
         name: &Bound<'_, PyAny>,
         inode: &Bound<'_, PyAny>,
         r#type: &Bound<'_, PyAny>,
         entry: Option<&Bound<'_, PyEntry>>,
         next_offset: Option<&Bound<'_, PyAny>>,
+        unknown: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        keywords::refuse::<Self>(unknown)?;
         Ok(Self {
             name: names::component("name", name)?,
             inode: Inode(integer("inode", inode, 0..=u64::MAX)?),

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use fusesg_fs::{Entry, Inode};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
+use crate::conversions::keywords;
 use crate::conversions::numbers::{integer, timeout};
 use crate::native::provider::NativeFileSystem;
 use crate::values::attributes::PyAttributes;
@@ -69,13 +71,21 @@ impl Hash for PyEntry {
 #[pymethods]
 impl PyEntry {
     #[new]
-    #[pyo3(signature = (attributes, entry_timeout=None, attribute_timeout=None, generation=None))]
+    #[pyo3(
+        signature = (
+            attributes, entry_timeout=None, attribute_timeout=None, generation=None, **unknown
+        ),
+        text_signature = "(attributes, entry_timeout=None, attribute_timeout=None, \
+                          generation=None)"
+    )]
     fn new(
         attributes: &Bound<'_, PyAttributes>,
         entry_timeout: Option<&Bound<'_, PyAny>>,
         attribute_timeout: Option<&Bound<'_, PyAny>>,
         generation: Option<&Bound<'_, PyAny>>,
+        unknown: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        keywords::refuse::<Self>(unknown)?;
         let attributes = attributes.get().0;
         Ok(Self::from(Entry {
             attributes,

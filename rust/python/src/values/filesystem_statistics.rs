@@ -3,7 +3,9 @@
 use fusesg_fs::FilesystemStatistics;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
+use crate::conversions::keywords;
 use crate::conversions::numbers::integer;
 
 /// Size and use of a file system.
@@ -25,10 +27,16 @@ impl From<FilesystemStatistics> for PyFilesystemStatistics {
 #[pymethods]
 impl PyFilesystemStatistics {
     #[new]
-    #[pyo3(signature = (
-        *, block_size=None, fragment_size=None, blocks=None, blocks_free=None,
-        blocks_available=None, files=None, files_free=None, files_available=None, name_max=None
-    ))]
+    #[pyo3(
+        signature = (
+            *, block_size=None, fragment_size=None, blocks=None, blocks_free=None,
+            blocks_available=None, files=None, files_free=None, files_available=None,
+            name_max=None, **unknown
+        ),
+        text_signature = "(*, block_size=None, fragment_size=None, blocks=None, \
+                          blocks_free=None, blocks_available=None, files=None, \
+                          files_free=None, files_available=None, name_max=None)"
+    )]
     fn new(
         block_size: Option<&Bound<'_, PyAny>>,
         fragment_size: Option<&Bound<'_, PyAny>>,
@@ -39,7 +47,9 @@ impl PyFilesystemStatistics {
         files_free: Option<&Bound<'_, PyAny>>,
         files_available: Option<&Bound<'_, PyAny>>,
         name_max: Option<&Bound<'_, PyAny>>,
+        unknown: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        keywords::refuse::<Self>(unknown)?;
         let size = |name, value, default| optional(name, value, 1..=u32::MAX, default);
         let count = |name, value, default| optional(name, value, 0..=u64::MAX, default);
         let default = FilesystemStatistics::default();
@@ -75,6 +85,7 @@ impl PyFilesystemStatistics {
             Some(&st.getattr(intern!(py, "f_ffree"))?),
             Some(&st.getattr(intern!(py, "f_favail"))?),
             Some(&st.getattr(intern!(py, "f_namemax"))?),
+            None,
         )
     }
 

@@ -3,7 +3,9 @@
 use fusesg_fs::Lock;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
+use crate::conversions::keywords;
 use crate::conversions::numbers::{MAX_OFFSET, integer};
 
 /// A POSIX record lock.
@@ -18,13 +20,18 @@ impl PyLock {
     const END_OF_FILE: u64 = MAX_OFFSET;
 
     #[new]
-    #[pyo3(signature = (r#type, start=None, end=None, pid=None))]
+    #[pyo3(
+        signature = (r#type, start=None, end=None, pid=None, **unknown),
+        text_signature = "(type, start=None, end=None, pid=None)"
+    )]
     fn new(
         r#type: &Bound<'_, PyAny>,
         start: Option<&Bound<'_, PyAny>>,
         end: Option<&Bound<'_, PyAny>>,
         pid: Option<&Bound<'_, PyAny>>,
+        unknown: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        keywords::refuse::<Self>(unknown)?;
         let kind: i32 = integer("type", r#type, i32::MIN..=i32::MAX)?;
         if lock_type_name(kind).is_none() {
             return Err(PyValueError::new_err(format!(

@@ -2,6 +2,9 @@
 
 use fusesg_fs::OpenedFlags;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::conversions::keywords;
 
 /// What open, opendir and create return when a bare handle does not say enough.
 #[pyclass(frozen, name = "Opened", module = "fusesg")]
@@ -16,10 +19,15 @@ pub(crate) struct PyOpened {
 #[pymethods]
 impl PyOpened {
     #[new]
-    #[pyo3(signature = (
-        handle, *, direct_io=None, keep_cache=None, no_flush=None,
-        parallel_direct_writes=None, nonseekable=false, cache_directory=None
-    ))]
+    #[pyo3(
+        signature = (
+            handle, *, direct_io=None, keep_cache=None, no_flush=None,
+            parallel_direct_writes=None, nonseekable=false, cache_directory=None, **unknown
+        ),
+        text_signature = "(handle, *, direct_io=None, keep_cache=None, no_flush=None, \
+                          parallel_direct_writes=None, nonseekable=False, \
+                          cache_directory=None)"
+    )]
     fn new(
         handle: Py<PyAny>,
         direct_io: Option<bool>,
@@ -28,7 +36,9 @@ impl PyOpened {
         parallel_direct_writes: Option<bool>,
         nonseekable: bool,
         cache_directory: Option<bool>,
-    ) -> Self {
+        unknown: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        keywords::refuse::<Self>(unknown)?;
         let mut flags = OpenedFlags::empty();
         let mut decided = OpenedFlags::empty();
         for (flag, said) in [
@@ -42,7 +52,7 @@ impl PyOpened {
             flags.set(flag, said == Some(true));
             decided.set(flag, said.is_some());
         }
-        Self { handle, flags, decided }
+        Ok(Self { handle, flags, decided })
     }
 
     #[getter]

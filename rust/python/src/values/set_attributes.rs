@@ -4,7 +4,9 @@ use std::time::SystemTime;
 
 use fusesg_fs::{SetAttributes, SetTime, Timestamp};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
+use crate::conversions::keywords;
 use crate::conversions::numbers::{MAX_OFFSET, integer, timestamp};
 use crate::imports;
 use crate::values::attributes::PyAttributes;
@@ -35,10 +37,14 @@ pub(crate) struct PySetAttributes(pub(crate) SetAttributes);
 #[pymethods]
 impl PySetAttributes {
     #[new]
-    #[pyo3(signature = (
-        *, mode=None, uid=None, gid=None, size=None, atime_ns=None, mtime_ns=None, ctime_ns=None,
-        kill_suid_sgid=false
-    ))]
+    #[pyo3(
+        signature = (
+            *, mode=None, uid=None, gid=None, size=None, atime_ns=None, mtime_ns=None,
+            ctime_ns=None, kill_suid_sgid=false, **unknown
+        ),
+        text_signature = "(*, mode=None, uid=None, gid=None, size=None, atime_ns=None, \
+                          mtime_ns=None, ctime_ns=None, kill_suid_sgid=False)"
+    )]
     fn new(
         mode: Option<&Bound<'_, PyAny>>,
         uid: Option<&Bound<'_, PyAny>>,
@@ -48,7 +54,9 @@ impl PySetAttributes {
         mtime_ns: Option<&Bound<'_, PyAny>>,
         ctime_ns: Option<&Bound<'_, PyAny>>,
         kill_suid_sgid: bool,
+        unknown: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        keywords::refuse::<Self>(unknown)?;
         Ok(Self(SetAttributes {
             // a whole st_mode is welcome, as in os.chmod
             mode: mode
