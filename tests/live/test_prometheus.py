@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import urllib.error
@@ -131,6 +132,34 @@ def test_statistics_are_there_too(mounted):
         headers, text = fetch(mount, "/statistics")
     assert headers["Content-Type"] == "application/json"
     assert f'"mountpoint":"{mount.path}"' in text
+
+
+def test_the_address_is_told(mounted, caplog):
+    caplog.set_level("INFO", "fusesg")
+    with mounted(Words(), metrics="127.0.0.1:0") as mount:
+        host, port = mount.metrics_address
+        assert mount.statistics()["metrics"] == f"{host}:{port}"
+        text = f"{mount.path}: metrics are at http://{host}:{port}/metrics"
+        wait_until(lambda: text in caplog.messages)
+    with mounted(Words()) as mount:
+        assert "metrics" not in mount.statistics()
+
+
+def test_programs_that_are_started_do_not_get_a_connection(mounted):
+    def sockets():
+        found = set()
+        for name in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
+                    found.add(int(name))
+        return found
+
+    with mounted(Words(), metrics="127.0.0.1:0") as mount:
+        before = sockets()
+        with socket.create_connection(mount.metrics_address):
+            # ours, the one that was accepted, and at least one duplicate of it
+            wait_until(lambda: len(sockets() - before) > 2)
+            assert not any(os.get_inheritable(fd) for fd in sockets())
 
 
 def test_what_is_not_there(mounted):

@@ -55,8 +55,6 @@ struct Inner {
     process: u32,
     connection: Arc<Connection>,
     reporter: Arc<Reporter>,
-    /// Where Prometheus asks.
-    metrics: Option<SocketAddr>,
     ended: End,
     /// Unmounting gave up waiting for a callback.
     left_behind: AtomicBool,
@@ -114,13 +112,14 @@ impl Mount {
             MountError::new(format!("the file system's init failed: {errno}"), Some(errno.number()))
         })?;
 
+        let address = metrics.as_ref().map(|listening| listening.address);
         let reporter = Arc::new(Reporter {
             connection: Arc::clone(&connection),
             dispatch: Arc::downgrade(&dispatch),
             mountpoint: point.clone(),
             mounted: Instant::now(),
+            metrics: address,
         });
-        let address = metrics.as_ref().map(|listening| listening.address);
         let endpoints = endpoints(id, metrics, &reporter)
             .map_err(|error| failed("no thread to tell the numbers", &error))?;
         let inner = Arc::new(Inner {
@@ -130,7 +129,6 @@ impl Mount {
             process: std::process::id(),
             connection,
             reporter,
-            metrics: address,
             ended: End::default(),
             left_behind: AtomicBool::new(false),
             unmounting: Mutex::new(()),
@@ -145,6 +143,10 @@ impl Mount {
         };
         serving.start(session).map_err(|error| failed("no thread", &error))?;
         mem::forget(mounted);
+        if let Some(address) = address {
+            // with port 0 it is not in the settings
+            log::info!("{}: metrics are at http://{address}/metrics", point.display());
+        }
         Ok(Self { inner })
     }
 
@@ -221,7 +223,7 @@ impl Mount {
     /// Where Prometheus asks, if [`MountConfig::metrics`] says that it may: with the port
     /// that was chosen for port 0.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.inner.metrics
+        self.inner.reporter.metrics
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 /// A request's head is refused above this length.
 const LONGEST_HEAD: usize = 8 * 1024;
+/// An answer is sent in pieces of so many bytes, so that none waits for long.
+const PIECE: usize = 16 * 1024;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +30,14 @@ impl Answer {
         Self { status, media_type: "text/plain; charset=utf-8", text: format!("{line}\n") }
     }
 
-    /// Sends it.
-    pub(super) fn send(&self, to: &mut impl Write, head_only: bool) -> io::Result<()> {
+    /// Sends it, unless it takes the other end longer than `patience` to have all of it.
+    pub(super) fn send(
+        &self,
+        to: &mut impl Write,
+        head_only: bool,
+        patience: Duration,
+        limit: impl Fn(Duration) -> io::Result<()>,
+    ) -> io::Result<()> {
         let Self { status, media_type, text } = self;
         let mut message = format!(
             "HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\
@@ -39,7 +47,18 @@ impl Answer {
         if !head_only {
             message.push_str(text);
         }
-        to.write_all(message.as_bytes())
+        let deadline = Instant::now() + patience;
+        let mut rest = message.as_bytes();
+        while !rest.is_empty() {
+            limit(until(deadline).ok_or(io::ErrorKind::TimedOut)?)?;
+            match to.write(&rest[..rest.len().min(PIECE)]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -57,9 +76,7 @@ pub(super) fn read(
         if head.len() > LONGEST_HEAD {
             return Some(Err(Answer::error("431 Request Header Fields Too Large", "too long")));
         }
-        let left =
-            deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
-        limit(left).ok()?;
+        limit(until(deadline)?).ok()?;
         match from.read(&mut piece) {
             Ok(0) => return None,
             Ok(read) => head.extend_from_slice(&piece[..read]),
@@ -68,6 +85,11 @@ pub(super) fn read(
         }
     }
     Some(parse(&head))
+}
+
+/// What is left of the time; `None`: nothing.
+fn until(deadline: Instant) -> Option<Duration> {
+    deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
 }
 
 fn parse(head: &[u8]) -> Result<Question, Answer> {
@@ -92,11 +114,15 @@ fn parse(head: &[u8]) -> Result<Question, Answer> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
 
     fn asked(text: &[u8]) -> Option<Result<Question, Answer>> {
         let mut from = text;
-        read(&mut from, Duration::from_secs(10), |_| Ok(()))
+        read(&mut from, PATIENCE, |_| Ok(()))
     }
 
     fn status(text: &[u8]) -> &'static str {
@@ -129,12 +155,42 @@ mod tests {
         assert_eq!(read(&mut slow, Duration::ZERO, |_| Ok(())), None);
     }
 
+    /// Takes a byte at a time.
+    struct Slow(Vec<u8>);
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.extend(bytes.first());
+            Ok(bytes.len().min(1))
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_answer_is_not_sent_without_end() {
+        let answer = Answer::error("404 Not Found", "no");
+        let (asked, last) = (Cell::new(0), Cell::new(PATIENCE));
+        let mut to = Slow(Vec::new());
+        let sent = answer.send(&mut to, false, PATIENCE, |left| {
+            asked.set(asked.get() + 1);
+            assert!(left <= last.replace(left), "the time is for all of it");
+            Ok(())
+        });
+        sent.expect("in time");
+        assert_eq!(asked.get(), to.0.len());
+        let late = answer.send(&mut Slow(Vec::new()), false, Duration::ZERO, |_| Ok(()));
+        assert_eq!(late.expect_err("too late").kind(), io::ErrorKind::TimedOut);
+    }
+
     #[test]
     fn an_answer_has_a_head_and_a_text() {
         let answer = Answer::error("404 Not Found", "no");
         let (mut whole, mut head) = (Vec::new(), Vec::new());
-        answer.send(&mut whole, false).expect("memory");
-        answer.send(&mut head, true).expect("memory");
+        answer.send(&mut whole, false, PATIENCE, |_| Ok(())).expect("memory");
+        answer.send(&mut head, true, PATIENCE, |_| Ok(())).expect("memory");
         assert!(whole.starts_with(b"HTTP/1.1 404 Not Found\r\n"));
         assert_eq!(whole, [head, b"no\n".into()].concat());
     }

@@ -21,11 +21,13 @@
 mod http;
 mod listener;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -42,6 +44,9 @@ use listener::Listener;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// After a connection could not be accepted: for want of descriptors, as a rule.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Connections that are kept open after a refusal. An answer to somebody who still writes
+/// is lost if the connection is closed, and nobody waits for those who may not ask.
+const REFUSED: usize = 8;
 
 /// Answers questions until dropped.
 pub(crate) struct Endpoint {
@@ -90,7 +95,9 @@ impl Drop for Endpoint {
         // before the number of its descriptor may be another's
         drop(self.not_inherited.take());
         let current = self.shared.current.lock().take();
-        self.socket.take().into_iter().chain(current).for_each(shut_down);
+        for socket in self.socket.take().into_iter().chain(current) {
+            shut_down(socket, Shutdown::Both);
+        }
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -105,14 +112,15 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// Whoever waits for something from the socket waits no longer.
-fn shut_down(socket: OwnedFd) {
+/// Whoever waits for something from the socket waits no longer, also if a forked child has it.
+fn shut_down(socket: OwnedFd, how: Shutdown) {
     // that it is of a certain family does not matter to shutdown(2)
-    let _ = UnixStream::from(socket).shutdown(std::net::Shutdown::Both);
+    let _ = UnixStream::from(socket).shutdown(how);
 }
 
 impl Shared {
-    fn serve(&self, listener: &impl Listener, reporter: &Reporter) {
+    fn serve<L: Listener>(&self, listener: &L, reporter: &Reporter) {
+        let mut refused = VecDeque::with_capacity(REFUSED);
         while !self.ends.load(Ordering::SeqCst) {
             let Ok(mut stream) = listener.accept() else {
                 // shut down; or without a descriptor to spare, which will pass
@@ -121,34 +129,48 @@ impl Shared {
                 }
                 continue;
             };
+            if let Some(line) = listener.refusal(&stream) {
+                if refused.len() == REFUSED {
+                    refused.pop_front();
+                }
+                if refuse::<L>(&mut stream, &line).is_ok() {
+                    refused.push_back(stream);
+                }
+                continue;
+            }
             *self.current.lock() = stream.as_fd().try_clone_to_owned().ok();
             if !self.ends.load(Ordering::SeqCst) {
                 // whoever has gone away does not miss the answer
-                let _ = converse(listener, &mut stream, reporter);
+                let conversation = || converse::<L>(&mut stream, reporter);
+                if catch_unwind(AssertUnwindSafe(conversation)).is_err() {
+                    log::error!("telling the numbers of a mount panicked");
+                }
             }
-            *self.current.lock() = None;
+            if let Some(current) = self.current.lock().take() {
+                shut_down(current, Shutdown::Both);
+            }
         }
     }
 }
 
-fn converse<L: Listener>(
-    listener: &L,
-    stream: &mut L::Stream,
-    reporter: &Reporter,
-) -> io::Result<()> {
-    L::limit(stream, PATIENCE)?;
-    let refusal = listener.refusal(stream);
-    // read in any case: an answer to somebody who still writes may be lost
-    let question = {
-        let limits = stream.as_fd().try_clone_to_owned().map(L::Stream::from)?;
-        http::read(stream, PATIENCE, |left| L::limit(&limits, left))
-    };
-    match (refusal, question) {
-        (_, None) => Ok(()),
-        (Some(line), _) => Answer::error("403 Forbidden", &line).send(stream, false),
-        (None, Some(Err(refused))) => refused.send(stream, false),
-        (None, Some(Ok(question))) => {
-            answer(&question.path, reporter).send(stream, question.head_only)
+/// Answers without having heard the question.
+fn refuse<L: Listener>(stream: &mut L::Stream, line: &str) -> io::Result<()> {
+    let limits = stream.as_fd().try_clone_to_owned().map(L::Stream::from)?;
+    let limit = |left| L::limit(&limits, left);
+    Answer::error("403 Forbidden", line).send(stream, false, PATIENCE, limit)?;
+    shut_down(stream.as_fd().try_clone_to_owned()?, Shutdown::Write);
+    Ok(())
+}
+
+fn converse<L: Listener>(stream: &mut L::Stream, reporter: &Reporter) -> io::Result<()> {
+    let limits = stream.as_fd().try_clone_to_owned().map(L::Stream::from)?;
+    let limit = |left| L::limit(&limits, left);
+    match http::read(stream, PATIENCE, limit) {
+        None => Ok(()),
+        Some(Err(refused)) => refused.send(stream, false, PATIENCE, limit),
+        Some(Ok(question)) => {
+            let answer = answer(&question.path, reporter);
+            answer.send(stream, question.head_only, PATIENCE, limit)
         }
     }
 }

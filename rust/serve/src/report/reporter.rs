@@ -1,5 +1,6 @@
 //! Who knows the numbers of a mount.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -15,6 +16,8 @@ pub(crate) struct Reporter {
     pub(crate) dispatch: Weak<dyn Dispatch>,
     pub(crate) mountpoint: PathBuf,
     pub(crate) mounted: Instant,
+    /// Where Prometheus asks.
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 impl Reporter {
@@ -42,6 +45,12 @@ impl Reporter {
             ("pid", std::process::id().into()),
             ("seconds", self.mounted.elapsed().into()),
         ]);
+        let mount = match self.metrics {
+            Some(address) => {
+                mount.with(Value::map([("metrics", address.to_string().as_str().into())]))
+            }
+            None => mount,
+        };
         mount.with(statistics.into())
     }
 
