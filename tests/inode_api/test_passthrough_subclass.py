@@ -332,7 +332,9 @@ def test_an_entry_that_is_refused_is_given_back(
             super().mkdir(parent, name, mode, ctx)
             return super().lookup(parent, "file", ctx)
 
-    expect_log(r"Refused\.mkdir returned a Regular entry for a Directory")
+    expect_log(
+        r"Refused\.mkdir returned the entry of a regular file, not of a directory"
+    )
     with mounted(Refused(source)):
         with pytest.raises(OSError, match="Input/output error"):
             os.mkdir(mountpoint / "dir")

@@ -90,9 +90,23 @@ pub(super) fn check_type(
 ) -> Result<()> {
     match expected {
         Some(expected) if got != expected => {
-            Err(call.refuse(kind.name(), &format!("returned a {got:?} entry for a {expected:?}")))
+            let problem =
+                format!("returned the entry of {}, not of {}", in_words(got), in_words(expected));
+            Err(call.refuse(kind.name(), &problem))
         }
         _ => Ok(()),
+    }
+}
+
+fn in_words(kind: FileType) -> &'static str {
+    match kind {
+        FileType::Regular => "a regular file",
+        FileType::Directory => "a directory",
+        FileType::SymbolicLink => "a symbolic link",
+        FileType::Fifo => "a FIFO",
+        FileType::Socket => "a socket",
+        FileType::CharacterDevice => "a character device",
+        FileType::BlockDevice => "a block device",
     }
 }
 
