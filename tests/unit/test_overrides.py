@@ -186,6 +186,37 @@ class Swapped(Paths):
         return b""
 
 
+class FusepyWithContext(Paths):
+    def read(self, path, size, offset, fh, ctx):
+        return b""
+
+    def write(self, path, data, offset, fh, ctx):
+        return len(data)
+
+    def readdir(self, path, offset, fh, ctx):
+        return []
+
+
+def test_ported_methods_in_another_order_are_warned_of(said):
+    assert sorted(said(FusepyWithContext)) == [
+        f"FusepyWithContext.{method} is called in another order: {operation}"
+        for method, operation in [
+            (
+                "read(path, size, offset, fh, ctx)",
+                "read(path, handle, offset, size, ctx)",
+            ),
+            (
+                "readdir(path, offset, fh, ctx)",
+                "readdir(path, handle, offset, ctx)",
+            ),
+            (
+                "write(path, data, offset, fh, ctx)",
+                "write(path, handle, offset, data, ctx)",
+            ),
+        ]
+    ]
+
+
 def test_names_in_another_order_are_warned_of(said):
     assert said(Swapped) == [
         (
