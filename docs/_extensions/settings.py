@@ -30,7 +30,8 @@ def rows() -> Iterator[str]:
     for field in FIELDS.values():
         setting = setting_of(field)
         allowed = setting.allowed.replace("|", r"\|")
-        yield f"| `Config.{field.name}` | `{setting.example}` | {allowed} |"
+        default = setting.written(setting.default)
+        yield f"| `Config.{field.name}` | `{default}` | {allowed} |"
 
 
 def profiles() -> Iterator[str]:

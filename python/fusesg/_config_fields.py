@@ -43,11 +43,12 @@ class Setting:
     show: Callable[[Any], str] = str
     """A value as text that `parse` takes."""
     default: object = None
+    sample: str = ""
 
     @property
     def example(self) -> str:
-        """The default as text."""
-        return self.written(self.default)
+        """A value as text: the default, unless that says nothing about others."""
+        return self.sample or self.written(self.default)
 
     @property
     def may_be_none(self) -> bool:
@@ -170,7 +171,9 @@ def address() -> Any:  # noqa: ANN401
         return found is not None and int(found[1]) < MOST_PORTS
 
     text = "HOST:PORT, as in 127.0.0.1:9100 or [::1]:9100, or None"
-    return _field(None, Setting((str, NoneType), text, str, contains=contains))
+    sample = "127.0.0.1:9100"
+    setting = Setting((str, NoneType), text, str, contains=contains, sample=sample)
+    return _field(None, setting)
 
 
 def cpus() -> Any:  # noqa: ANN401

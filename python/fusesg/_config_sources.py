@@ -258,7 +258,10 @@ def read_options(options: str, settings: Settings) -> Layer:
         if name == PROFILE:
             layer.profile = profile_layer(text, origin).profile
             continue
-        setting = _known(name, settings)
+        if name not in settings:
+            words = [*settings, *_OTHER_NAMES, *_MOUNT_WORDS]
+            raise TypeError(unknown_option(name, words))
+        setting = settings[name]
         if equals:
             layer.set(name, _read(setting, text, origin), origin)
         elif setting.is_flag:
@@ -312,6 +315,10 @@ _ELSEWHERE = {
 }
 
 
+_SURELY = 0.8
+"""How much of two names agrees if one is certainly a slip of the other."""
+
+
 # All of them
 
 
@@ -331,10 +338,12 @@ def _read(setting: Setting, text: str, origin: Origin) -> object:
 
 def unknown_option(name: str, settings: Iterable[str]) -> str:
     """What to say of a name that is no setting."""
-    if name in _ELSEWHERE:
-        return f"unknown option {name!r}; {_ELSEWHERE[name]}"
     known = [*settings]
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name, [*known, *_ELSEWHERE], cutoff=_SURELY)
+    if close and close[0] not in known:
+        return f"unknown option {name!r}; {_ELSEWHERE[close[0]]}"
+    close = [each for each in close if each in known]
+    close = close or difflib.get_close_matches(name, known, cutoff=0.5)
     close = close or [each for each in known if name in each or each in name]
     if close:
         return f"unknown option {name!r}; did you mean {' or '.join(close)}?"

@@ -38,7 +38,8 @@ def test_defaults(fusesg_command):
     result = fusesg_command("config")
     assert result.stderr == ""
     expected = {
-        name: (setting.example, "default") for name, setting in SETTINGS.items()
+        name: (setting.written(setting.default), "default")
+        for name, setting in SETTINGS.items()
     }
     assert rows(result.stdout) == expected
 

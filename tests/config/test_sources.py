@@ -80,10 +80,15 @@ def test_every_field_can_come_from_everywhere(toml, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_text_of_a_default_is_the_default(name):
-    text = SETTINGS[name].example
+    text = SETTINGS[name].written(SETTINGS[name].default)
     assert fusesg.Config.from_environment({f"FUSESG_{name.upper()}": text}) == (
         fusesg.Config()
     )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_example_of_a_setting_can_be_said(name):
+    fusesg.Config.from_options(f"{name}={SETTINGS[name].example}")
 
 
 def test_precedence(toml):
@@ -310,6 +315,8 @@ def test_options(options, expected):
     [
         ("ro", "did you mean read_only?"),
         ("fsname", "did you mean source?"),
+        ("fsnam", "did you mean source?"),
+        ("atr_timeout", "did you mean attribute_timeout?"),
         ("attr_timeout", "did you mean attribute_timeout?"),
         ("nonempty", "a directory that is not empty may always be mounted on"),
         ("nothreads", "callbacks always run on threads of the mount"),

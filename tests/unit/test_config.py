@@ -132,6 +132,8 @@ def test_from_options(options, expected):
     ("options", "kind", "message"),
     [
         ("entry_timout=1", TypeError, "did you mean entry_timeout"),
+        ("fsnam=x", TypeError, "'fsnam'; did you mean fsname?"),
+        ("metrics", ValueError, "needs a value: metrics=127.0.0.1:9100"),
         ("threads=4", TypeError, "reader_threads"),
         ("entry_timeout", ValueError, "needs a value: entry_timeout=1.0"),
         ("entry_timeout=soon", ValueError, "entry_timeout=soon: expected a number"),
