@@ -29,7 +29,7 @@ from fusesg.cli.bench.peers._systems import SYSTEMS
 
 COMMAND = [sys.executable, "-m", "fusesg", "bench", "peers"]
 ROW_NAMES = [row.name for row in ROWS]
-NO_LIBFUSE = ("--libfuse", "/does/not/exist")
+NO_LIBFUSE = {**os.environ, "PATH": os.defpath}
 
 
 def peers(*arguments, **options):
@@ -277,17 +277,14 @@ class TestMissing:
         python = tmp_path / "python"
         python.write_text("#!/bin/sh\necho 'No module, alas' >&2; exit 1\n")
         python.chmod(0o755)
-        result = peers("--systems", "fusepy", "--python", python, "--python", "/no")
+        result = peers("--systems", "fusepy", "--python", python)
         assert result.returncode == 1
         assert f"{python}: No module, alas" in result.stderr
-        assert "/no: No such file" in result.stderr
         assert "apt install libfuse2; pip install fusepy" in result.stderr
         assert "Traceback" not in result.stderr
 
     def test_libfuse(self, tmp_path):
-        result = peers(
-            "--systems", "libfuse-copy", env={**os.environ, "PATH": os.defpath}
-        )
+        result = peers("--systems", "libfuse-copy", env=NO_LIBFUSE)
         assert result.returncode == 1
         assert "no program passthrough_hp on PATH (build it from" in result.stderr
         for text, message in (
@@ -303,12 +300,12 @@ class TestMissing:
 
     @pytest.mark.usefixtures("fuse_no_leaks", "fuse_available")
     def test_the_rest_goes_on(self):
-        systems = ("--systems", "fusesg-native,libfuse-copy", *NO_LIBFUSE)
-        result = peers("--quick", "--rows", "stat", *systems)
+        systems = ("--systems", "fusesg-native,libfuse-copy")
+        result = peers("--quick", "--rows", "stat", *systems, env=NO_LIBFUSE)
         assert (result.returncode, result.stderr) == (0, "")
         first, *lines = result.stdout.splitlines()
-        assert first == "libfuse-copy is missing: no program /does/not/exist"
-        assert "- libfuse-copy is missing: no program /does/not/exist" in lines
+        assert first == "libfuse-copy is missing: no program passthrough_hp on PATH"
+        assert f"- {first}" in lines
         assert any(line.startswith("  to have it: build it") for line in lines)
         assert any(line.startswith("| stat ") for line in lines)
 
@@ -331,6 +328,9 @@ class TestRefused:
             (["--rows", "sideways"], "no row has that in its name: read 4K, depth 1;"),
             (["--plot", "peers.pdf"], "the name must end in .png or .svg"),
             (["--cpu", "9999"], "--cpu 9999: expected none or a CPU"),
+            (["--python", "/nope"], "--python /nope: not found"),
+            (["--python", "/etc/passwd"], "--python /etc/passwd: cannot be executed"),
+            (["--libfuse", "/nope"], "--libfuse /nope: not found"),
             (["--from", "/does/not/exist"], "/does/not/exist: No such file"),
         ],
     )
@@ -339,12 +339,22 @@ class TestRefused:
         assert result.returncode == 1
         assert message in result.stderr
         assert "Traceback" not in result.stderr
+        assert result.stdout == ""
 
     @pytest.mark.parametrize(
-        "arguments", [["--rounds", "0"], ["--seconds", "nan"], ["--timeout", "-1"]]
+        ("arguments", "message"),
+        [
+            (["--rounds", "0"], "--rounds: 0 is less than 1"),
+            (["--rounds", "x"], "--rounds: x is no whole number"),
+            (["--seconds", "nan"], "--seconds: nan is no time to wait"),
+            (["--seconds", "x"], "--seconds: x is no number of seconds"),
+            (["--timeout", "-1"], "--timeout: -1 is no time to wait"),
+        ],
     )
-    def test_by_usage(self, arguments):
-        assert peers(*arguments).returncode == 2
+    def test_by_usage(self, arguments, message):
+        result = peers(*arguments)
+        assert result.returncode == 2
+        assert message in result.stderr
 
 
 class TestEnds:

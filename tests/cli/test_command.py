@@ -46,6 +46,37 @@ def test_no_command(fusesg_command):
     assert "usage: fusesg" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "--help",
+        "mount --help",
+        "config",
+        "config --json",
+        "config metrics",
+        "doctor",
+        "statistics",
+        "statistics --json",
+        "top --once --interval 0.1",
+        "demo --quick",
+        "bench seeds --quick --only packing-client",
+    ],
+)
+def test_nobody_reads_what_is_printed(fusesg_command, command):
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as broken:
+        result = fusesg_command(
+            *command.split(),
+            stdout=broken,
+            stderr=subprocess.PIPE,
+            capture_output=False,
+        )
+    # argparse itself keeps quiet about what it could not print
+    expected = 0 if "--help" in command else 128 + signal.SIGPIPE
+    assert (result.returncode, result.stderr) == (expected, "")
+
+
 def open_files(pid, name):
     descriptors = Path(f"/proc/{pid}/fd").iterdir()
     targets = {Path(os.readlink(descriptor)) for descriptor in descriptors}

@@ -233,8 +233,11 @@ def test_tar_example(fusesg_command, mountpoint, examples, tmp_path):
         (["counted.py:Countde"], "has no Countde; it has Counted, Broken, Refusing"),
         (["counted.py:Nothing"], "is not a fusesg.Filesystem"),
         (["counted.py:Counted"], "missing a required argument: 'count'"),
-        (["counted.py:Counted", "--set", "cout=1"], "it takes count=VALUE"),
-        (["source", "--set", "x=1"], "--set does not suit Passthrough"),
+        (
+            ["counted.py:Counted", "--set", "cout=1"],
+            "has no such argument; did you mean count? it takes count=VALUE",
+        ),
+        (["source", "--set", "x=1"], "Passthrough has no such argument; it takes no"),
         (["counted.py:Counted", "--set", "count=x"], "count=x: expected an integer"),
         (["counted.py:Counted", "--set", "count"], "--set count: expected key=value"),
         (["counted.py:Broken"], "RuntimeError: the constructor is broken"),
@@ -255,6 +258,45 @@ def test_errors_are_told(
     assert result.stderr.replace("constructed\n", "").startswith("fusesg mount: ")
     assert result.stdout == ""
     assert mount_line(mountpoint) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "first", "last"),
+    [
+        (
+            "import fusesg\n1 / 0\n",
+            "own.py:A",
+            "line 2, in <module>",
+            "ZeroDivisionErr",
+        ),
+        ("import fusesg\nx = (\n", "own.py:A", "line 2", "SyntaxError: "),
+        ("import fusesg\n1 / 0\n", "own:A", "line 2, in <module>", "ZeroDivisionErr"),
+        (COUNTED, "own.py:Broken", "in __init__", "RuntimeError: the constructor is"),
+    ],
+)
+def test_a_traceback_begins_in_the_users_file(
+    fusesg_command, mountpoint, tmp_path, text, source, first, last
+):
+    path = tmp_path / "own.py"
+    path.write_text(text)
+    result = fusesg_command("mount", source, mountpoint)
+    assert result.returncode == 1
+    lines = [line for line in result.stderr.splitlines() if '  File "' in line]
+    assert len(lines) == 1
+    assert f'"{path}", ' in lines[0]
+    assert first in lines[0]
+    assert last in result.stderr.splitlines()[-1]
+
+
+def test_a_method_that_cannot_be_called_needs_no_traceback(
+    fusesg_command, mountpoint, tmp_path
+):
+    text = COUNTED.replace("offset, size, ctx", "offset")
+    (tmp_path / "own.py").write_text(text)
+    result = fusesg_command("mount", "own.py:Counted", mountpoint, "--set", "count=1")
+    assert result.returncode == 1
+    assert "Counted.read(inode, handle, offset) does not take" in result.stderr
+    assert "File " not in result.stderr
 
 
 def test_trace_that_nobody_would_see(fusesg_command, mountpoint, source):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -217,6 +218,23 @@ class TestCommand:
         said = capsys.readouterr().err
         assert "no permission: only root and the user with the number 0 may ask" in said
 
+    @pytest.mark.requires("root")
+    def test_others_are_refused_before_they_ask(self, start_python, mountpoint):
+        server = start_python(HANGS, mountpoint, stdin=subprocess.PIPE)
+        assert server.read_line() == "mounted"
+        minor = os.minor(os.stat(mountpoint).st_dev)
+        with contextlib.ExitStack() as stack:
+            for _ in range(20):
+                silent = stack.enter_context(socket.socket(socket.AF_UNIX))
+                silent.settimeout(20)
+                with nobody():
+                    silent.connect(f"\0fusesg/{minor}")
+                answer = b""
+                while piece := silent.recv(4096):
+                    answer += piece
+                assert b"403 Forbidden" in answer
+            assert main(["statistics", os.fspath(mountpoint)]) == 0
+
     @pytest.mark.parametrize(
         ("path", "message"),
         [
@@ -239,6 +257,23 @@ class TestCommand:
         assert main(["top", "--once", "--interval", "0.1"]) == 0
         shown = capsys.readouterr().out
         assert all(f"\n{path} " in shown for path in paths)
+
+    def test_a_mount_that_ends_meanwhile_is_left_out(
+        self, fuse_mount, tmp_path, capsys, monkeypatch
+    ):
+        (tmp_path / "a").mkdir()
+        (tmp_path / "b").mkdir()
+        staying, ending = (fuse_mount(Words(), tmp_path / name) for name in "ab")
+        paths = {staying.path, ending.path}
+        found = [each for each in _channel.find_all() if each.path in paths]
+        ending.unmount()
+        monkeypatch.setattr(_channel, "find_all", lambda: found)
+        assert main(["statistics", "--json"]) == 0
+        told = capsys.readouterr()
+        assert set(json.loads(told.out)) == {staying.path}
+        assert told.err == ""
+        assert main(["top", "--once", "--interval", "0.1"]) == 0
+        assert ending.path not in capsys.readouterr().out
 
     def test_a_file_is_replaced(self, mounted, tmp_path, capsys):
         target = tmp_path / "numbers.json"

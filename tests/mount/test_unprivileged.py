@@ -161,6 +161,25 @@ def test_command_line(user):
     assert mount_line(user) is None
 
 
+def test_a_mount_in_use_is_named_once(user):
+    assert user.fusesg("mount", user.source, user.mountpoint).returncode == 0
+    inside = user.start(
+        "sh", "-c", f"cd {user.mountpoint} && echo there; read _", stdin=-1
+    )
+    try:
+        assert inside.stdout.readline() == "there\n"
+        result = user.fusesg("umount", user.mountpoint)
+        first = result.stderr.splitlines()[0]
+        assert result.returncode == 1
+        assert first.lower() == (
+            f"fusesg umount: {user.mountpoint} cannot be unmounted: "
+            "device or resource busy"
+        )
+    finally:
+        inside.communicate()
+    assert user.fusesg("umount", user.mountpoint).returncode == 0
+
+
 @pytest.mark.requires("root")
 def test_nobody_else_may_enter_not_even_root(user):
     assert user.fusesg("mount", "memory:", user.mountpoint).returncode == 0

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import select
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -177,17 +180,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 for success, 1 for an error, which has been told on stderr,
-        2 for a command line that cannot be understood, 130 after Ctrl-C.
+        2 for a command line that cannot be understood, 130 after Ctrl-C, 141 if nobody
+        reads what is printed any more, as after `fusesg config | head`.
     """
+    try:
+        try:
+            return _main(arguments)
+        finally:
+            # at the end of the interpreter nothing can be said about an error any more
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        if not _has_lost_its_reader():
+            raise
+        # what is left goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return _run(options)
     except CommandError as error:
+        if isinstance(error.__cause__, BrokenPipeError):
+            raise error.__cause__ from None
         print(f"fusesg {options.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"fusesg {options.command}: interrupted", file=sys.stderr)
         return 130
+
+
+def _has_lost_its_reader() -> bool:
+    """Whether it is stdout that is broken, not a pipe to one of our own processes."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return bool(poll.poll(0))
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -93,4 +93,7 @@ def _explain(error: Exception) -> str:
         text = error.strerror or str(error)
         return f"{text}: {error.filename}" if error.filename else text
     # of the class that is being mounted: its author needs to see where
+    theirs = _source.frames_of_the_author(error.__traceback__)
+    if theirs is not None or isinstance(error, (SyntaxError, TypeError, ValueError)):
+        error.__traceback__ = theirs
     return "".join(traceback.format_exception(error)).rstrip()

@@ -90,6 +90,7 @@ def _unmount_as_user(entry: MountEntry, *, lazy: bool) -> None:
         ) from None
     if result.returncode != 0:
         reason = result.stderr.strip().removeprefix("fusermount3: ")
+        reason = reason.removeprefix(f"failed to unmount {entry.path}: ")
         raise _failed(entry, reason or f"fusermount3 exited {result.returncode}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 import inspect
@@ -18,7 +19,7 @@ from fusesg.cli._errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import ModuleType
+    from types import ModuleType, TracebackType
 
 
 _SOURCES = "a directory, memory:, an archive, module:Class or file.py:Class"
@@ -79,6 +80,16 @@ def load(
             f"{source} is not a fusesg.Filesystem or fusesg.PathFilesystem"
         )
     return filesystem
+
+
+def frames_of_the_author(traceback: TracebackType | None) -> TracebackType | None:
+    """What is left of a traceback without the way into the code that was named."""
+    package = os.path.dirname(fusesg.__file__)
+    library = os.path.dirname(importlib.__file__)
+    way = (package + os.sep, library + os.sep, "<frozen importlib")
+    while traceback and traceback.tb_frame.f_code.co_filename.startswith(way):
+        traceback = traceback.tb_next
+    return traceback
 
 
 def _open_archive(source: str) -> fusesg.Tree:
@@ -148,14 +159,39 @@ def _construct(
         key: _convert(key, value, _annotation(factory, signature, key))
         for key, value in arguments.items()
     }
+    _check_names(factory, signature, arguments, positional)
     try:
         signature.bind(*positional, **converted)
     except TypeError as error:
-        name = getattr(factory, "__name__", str(factory))
         raise CommandError(
-            f"--set does not suit {name}: {error}; {_settable(signature, positional)}"
+            f"--set does not suit {_name_of(factory)}: {error}; "
+            f"{_settable(signature, positional)}"
         ) from None
     return factory(*positional, **converted)
+
+
+def _check_names(
+    factory: object,
+    signature: inspect.Signature,
+    arguments: dict[str, str],
+    positional: Sequence[str],
+) -> None:
+    """Tells a slip of a name, not that the argument is missing which was meant."""
+    parameters = signature.parameters
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return
+    for key, value in arguments.items():
+        if key not in parameters:
+            close = difflib.get_close_matches(key, parameters, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise CommandError(
+                f"--set {key}={value}: {_name_of(factory)} has no such argument; "
+                f"{hint}{_settable(signature, positional)}"
+            )
+
+
+def _name_of(factory: object) -> str:
+    return getattr(factory, "__name__", str(factory))
 
 
 def _settable(signature: inspect.Signature, positional: Sequence[str]) -> str:

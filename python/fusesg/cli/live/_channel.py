@@ -31,6 +31,10 @@ class MountGoneError(CommandError):
     """Nobody answers for the mount, or not any more."""
 
 
+class UnmountedError(MountGoneError):
+    """The mount is not there any more."""
+
+
 def find(path: str) -> MountEntry:
     """The mount of fusesg at a path.
 
@@ -126,7 +130,7 @@ def _connect(entry: MountEntry, name: str) -> _Connection | None:
 
 def _unanswered(entry: MountEntry) -> CommandError:
     if not is_mounted(entry):
-        return MountGoneError(f"{entry.path} has been unmounted")
+        return UnmountedError(f"{entry.path} has been unmounted")
     if not entry.is_fusesg:
         return CommandError(
             f"{entry.path} is no mount of fusesg but of type {entry.type}"

@@ -52,10 +52,14 @@ def _of_all(
     if not entries and not (options.json or options.prometheus):
         return "nothing is mounted by fusesg\n", True
     texts: dict[str, str] = {}
+    is_complete = True
     for entry in entries:
         try:
             texts[entry.path] = _of_one(entry, options)
+        except _channel.UnmountedError:
+            pass  # meanwhile: it is none of them any more
         except CommandError as error:
+            is_complete = False
             print(f"fusesg statistics: {error}", file=sys.stderr)
     if options.prometheus:
         text = _merge(texts.values())
@@ -64,7 +68,7 @@ def _of_all(
         text = json.dumps(found, indent=2) + "\n"
     else:
         text = "\n".join(texts.values())
-    return text, len(texts) == len(entries)
+    return text, is_complete
 
 
 def _merge(texts: Iterable[str]) -> str:

@@ -81,6 +81,8 @@ class _All:
         for entry in _channel.find_all():
             try:
                 now = _channel.statistics(entry)
+            except _channel.UnmountedError:
+                continue
             except CommandError as error:
                 mounts.append((entry.path, str(error).removeprefix(f"{entry.path}: ")))
                 continue

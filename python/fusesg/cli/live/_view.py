@@ -141,8 +141,11 @@ def _operations(
 def _head(interval: Interval, first: list[str]) -> list[str]:
     now = interval.now
     served = f"{now.get('filesystem', 'native')}, process {now['pid']}"
+    served += f", for {units.age(now['seconds'])}"
+    if metrics := now.get("metrics"):
+        served += f", metrics at {metrics}"
     lines = [
-        f"{printable(now['mountpoint'])}  {served}, for {units.age(now['seconds'])}",
+        f"{printable(now['mountpoint'])}  {served}",
         ", ".join([*first, _in_flight(now)]),
     ]
     if given_up := now["interrupted"] + now["timed_out"]:

@@ -61,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
     names = _chosen_systems(options.systems.split(",") if options.systems else known)
     if options.baseline:
         _named("--baseline", options.baseline)
+    tools = Tools(options.python, options.libfuse)
+    tools.check()
     if options.plot:
         _plot.check(options.plot)
     # with --json stdout is for a program
@@ -70,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         result = _only(result, rows, names)
     else:
         try:
-            result = _measured(options, rows, names, progress)
+            result = _measured(options, rows, names, tools, progress)
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             raise CommandError(f"{error.strerror or error}{where}") from error
@@ -134,11 +136,12 @@ def _measured(
     options: argparse.Namespace,
     rows: Sequence[BytesRow | NamesRow],
     names: Sequence[str],
+    tools: Tools,
     progress: TextIO,
 ) -> Result:
+    cpus, where = _placement.choose(options.cpu)
     for line in _files.remove_left():
         print(line, file=sys.stderr)
-    tools = Tools(options.python, options.libfuse)
     systems, missing = _found(names, tools)
     for each in missing:
         print(f"{each.name} is missing: {each.reason}", file=progress)
@@ -147,7 +150,6 @@ def _measured(
     rounds = options.rounds or (_ROUNDS_QUICK if quick else _ROUNDS)
     neighbours = _machine.Neighbours()
     started = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    cpus, where = _placement.choose(options.cpu)
     results = [
         RowResult(row.name, row.unit, row.size, _ANY if row.is_parallel else where)
         for row in rows

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import fusesg
+from fusesg.cli._errors import CommandError
 from fusesg.cli.bench.peers import programs
 
 if TYPE_CHECKING:
@@ -29,6 +30,20 @@ class Tools:
     """Other Pythons than ours, for the libraries that they have."""
     libfuse: str | None = None
     """libfuse's passthrough_hp; None is the one on PATH."""
+
+    def check(self) -> None:
+        """Refuses what was named and is not there: a slip, not a missing library.
+
+        Raises:
+            CommandError: It cannot be run.
+        """
+        for option, program in [
+            *(("--python", python) for python in self.pythons),
+            *([("--libfuse", self.libfuse)] if self.libfuse else []),
+        ]:
+            if shutil.which(program) is None:
+                what = "cannot be executed" if os.path.exists(program) else "not found"
+                raise CommandError(f"{option} {program}: {what}")
 
 
 @dataclass(frozen=True)
