@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import logging
 import os
 import sys
 import warnings
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from fusesg._config import Config, ConfigOptions
     from fusesg._filesystem import Filesystem
+    from fusesg._loop import RunningLoop
     from fusesg._path_filesystem import PathFilesystem
 
     StrPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
@@ -98,7 +100,24 @@ def _mounting(
     path = os.path.abspath(point)
     _logging.start()
     _overrides.check(filesystem)
-    return functools.partial(_core.Mount, filesystem, path, config.settings())
+    return functools.partial(_mounted, filesystem, path, config.settings())
+
+
+def _mounted(
+    filesystem: Filesystem | PathFilesystem,
+    path: str,
+    settings: dict[str, Any],
+    running_loop: RunningLoop | None = None,
+) -> _core.Mount:
+    core = _core.Mount(filesystem, path, settings, running_loop)
+    if core.metrics_address is not None:
+        # the settings may say port 0; by the core's thread for its log it might come
+        # when a command has gone into the background
+        address = core.statistics()["metrics"]
+        logging.getLogger("fusesg").info(
+            "%s: metrics are at http://%s/metrics", path, address
+        )
+    return core
 
 
 def _loop_runs() -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import signal
 import stat
 import subprocess
 import sys
 import tarfile
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -297,6 +299,17 @@ def test_a_method_that_cannot_be_called_needs_no_traceback(
     assert result.returncode == 1
     assert "Counted.read(inode, handle, offset) does not take" in result.stderr
     assert "File " not in result.stderr
+
+
+def test_the_port_for_metrics_is_told(fusesg_command, mountpoint, source):
+    result = fusesg_command("mount", source, mountpoint, "--metrics", "127.0.0.1:0")
+    assert result.returncode == 0
+    (address,) = re.findall(r"metrics are at (http://127.*/metrics)\n", result.stderr)
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        assert b"fusesg_uptime_seconds" in answer.read()
+    told = fusesg_command("statistics", mountpoint).stdout.splitlines()[0]
+    assert told.endswith(f", metrics at {address[7:-8]}")
+    assert fusesg_command("umount", mountpoint).returncode == 0
 
 
 def test_trace_that_nobody_would_see(fusesg_command, mountpoint, source):

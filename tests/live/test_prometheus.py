@@ -140,7 +140,7 @@ def test_the_address_is_told(mounted, caplog):
         host, port = mount.metrics_address
         assert mount.statistics()["metrics"] == f"{host}:{port}"
         text = f"{mount.path}: metrics are at http://{host}:{port}/metrics"
-        wait_until(lambda: text in caplog.messages)
+        assert text in caplog.messages
     with mounted(Words()) as mount:
         assert "metrics" not in mount.statistics()
 

@@ -143,10 +143,6 @@ impl Mount {
         };
         serving.start(session).map_err(|error| failed("no thread", &error))?;
         mem::forget(mounted);
-        if let Some(address) = address {
-            // with port 0 it is not in the settings
-            log::info!("{}: metrics are at http://{address}/metrics", point.display());
-        }
         Ok(Self { inner })
     }
 
