@@ -106,8 +106,10 @@ def _ask(entry: MountEntry, path: str) -> bytes:
         finally:
             connection.close()
         match response.status:
-            case http.client.OK:
+            case http.client.OK if is_mounted(entry):
                 return text
+            case http.client.OK:
+                break  # of another mount, which has the device by now
             case http.client.FORBIDDEN:
                 reason = text.decode(errors="replace").strip()
                 raise CommandError(f"{entry.path}: no permission: {reason}")
