@@ -39,6 +39,7 @@ SDIST_FILES = LICENCES | {
     "pyproject.toml",
 }
 SDIST_DIRECTORIES = {
+    "benchmarks",
     "docs",
     "examples",
     "python",
