@@ -180,9 +180,10 @@ class Client:
 
         Returns:
             A new dict of numbers and dicts: `operations` (count, errors, bytes and
-            times by operation), `in_flight`, `open_files`, `lookups` (not yet given
-            back by FORGET), `handles` (of Python), `fetches` (pieces that are fetched),
-            and `core`: `requests` (and their pages), `pool` (pages of the client's
+            times by operation), `in_flight`, `given_up` (callbacks that run on after
+            their request was answered), `open_files`, `lookups` (not yet given back by
+            FORGET), `handles` (of Python), `fetches` (pieces that are fetched), and
+            `core`: `requests` (and their pages), `pool` (pages of the client's
             own), `packer`, `copier` (bytes moved, spliced and copied), `completions`
             (I/Os whose requests were sent at once).
         """

@@ -326,7 +326,8 @@ class Mount:
         Returns:
             A new dict of plain numbers, texts, dicts and lists: `operations` (by name:
             `count`, `errors`, `bytes`, `latency`; `gil_wait` and `callback` of those
-            that go to Python), `in_flight` and the `oldest` of these, `python`
+            that go to Python), `in_flight` and the `oldest` of these, `given_up`
+            (callbacks that run on after their request was answered), `python`
             (threads, queues), `core` (buffers, pipes, ways of the data) and more; all
             of them are described in docs/guides/observe.md. Times are in seconds, but
             for names that end in `_ns`.

@@ -77,6 +77,8 @@ def test_the_endpoint(mounted):
     assert values(found["fusesg_operation_bytes"], "_total", operation="read") == [5]
     assert values(found["fusesg_callbacks"], "_total", **labels)[0] >= 4
     assert values(found["fusesg_requests_in_flight"], **labels) == [0]
+    assert values(found["fusesg_given_up_running"], **labels) == [0]
+    assert values(found["fusesg_oldest_given_up_seconds"], **labels) == [0]
     for family in found.values():
         assert all(
             sample.labels["mountpoint"] == mount.path for sample in family.samples

@@ -105,6 +105,62 @@ class TestCounting:
         assert read["gil_wait"]["timed"] == 0
         assert waited <= read["callback"]["max"] <= read["latency"]["max"]
 
+    @pytest.mark.parametrize("raising", [False, True])
+    @pytest.mark.parametrize("negative_timeout", [0, 60])
+    def test_a_name_that_does_not_exist_is_no_error(
+        self, mounted, raising, negative_timeout
+    ):
+        class Raising(Words):
+            def lookup(self, parent, name, ctx):
+                if name == "missing" and raising:
+                    raise FileNotFoundError
+                return super().lookup(parent, name, ctx)
+
+        with mounted(Raising(), negative_timeout=negative_timeout) as mount:
+            with pytest.raises(FileNotFoundError):
+                os.stat(f"{mount.path}/missing")
+            with pytest.raises(PermissionError):
+                os.stat(f"{mount.path}/x")
+            lookup = settled(mount)["operations"]["lookup"]
+        assert (lookup["count"], lookup["errors"]) == (2, 1)
+
+    def test_what_is_answered_in_its_place_and_runs_on(self, mounted, capsys):
+        began, released = threading.Event(), threading.Event()
+
+        class Slow(Words):
+            def read(self, inode, handle, offset, size, ctx):
+                began.set()
+                released.wait()
+                return b"words"
+
+        with mounted(Slow(), direct_io=True, request_timeout=0.1) as mount:
+            try:
+                with pytest.raises(TimeoutError):
+                    Path(mount.path, "file").read_bytes()
+                numbers = mount.statistics()
+                assert main(["top", mount.path, "--once", "--interval", "0.1"]) == 0
+            finally:
+                released.set()
+            wait_until(lambda: mount.statistics()["given_up"]["running"] == 0)
+            late = mount.statistics()
+        read = numbers["operations"]["read"]
+        assert (read["count"], read["errors"], read["bytes"]) == (1, 1, 0)
+        assert read["latency"]["timed"] == 1
+        assert (numbers["in_flight"], numbers["oldest"]) == (0, [])
+        assert numbers["given_up"]["running"] == 1
+        (oldest,) = numbers["given_up"]["oldest"]
+        assert (oldest["operation"], oldest["pid"]) == (
+            "read",
+            threading.get_native_id(),
+        )
+        assert oldest["seconds"] >= 0.1
+        assert "0 in flight, 1 answered runs on (read, " in capsys.readouterr().out
+        # when the callback returns nothing is counted again
+        assert late["given_up"] == {"running": 0, "oldest": []}
+        read = late["operations"]["read"]
+        assert (read["count"], read["errors"], read["bytes"]) == (1, 1, 0)
+        assert read["latency"]["timed"] == 1
+
     def test_native_operations_have_no_callbacks(self, mounted, tmp_path):
         (tmp_path / "file").write_bytes(b"words")
         with mounted(fusesg.Passthrough(tmp_path)) as mount:

@@ -216,6 +216,7 @@ def _held(mount: Mount) -> list[str]:
     held = {
         "open handles": statistics["python"]["handles"],
         "requests without an answer": statistics["in_flight"],
+        "callbacks that nobody waits for": statistics["given_up"]["running"],
         "bytes of pages": pool["bytes_resident"] - pool["bytes_idle"],
         "bytes of written data": written["bytes_resident"] - written["bytes_idle"],
     }

@@ -26,6 +26,7 @@ def leaks(client: Client) -> list[str]:
         "lookups not given back": statistics["lookups"],
         "handles of the file system": statistics["handles"],
         "requests without an answer": statistics["in_flight"],
+        "callbacks that nobody waits for": statistics["given_up"]["running"],
         "requests": core["requests"]["outstanding"],
         "bytes of pages": core["pool"]["bytes_resident"] - core["pool"]["bytes_idle"],
     }

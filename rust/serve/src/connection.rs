@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fusesg_fs::{Attributes, Context, Errno, FileType, OpenedFlags, Operation, Properties};
+use fusesg_fs::{Attributes, Context, Errno, FileType, OpenedFlags, Operation, Properties, Unique};
 use fusesg_sg::PagePool;
 
 use crate::MountConfig;
@@ -16,7 +16,7 @@ use crate::in_flight::{InFlight, Pending, Subject};
 use crate::kernel_passthrough::KernelPassthrough;
 use crate::known_names::{KnownNames, NameKey};
 use crate::locks::Locks;
-use crate::metrics::{Metrics, Started, Statistics};
+use crate::metrics::{Metrics, OldRequest, Started, Statistics};
 use crate::notifier::NotificationQueue;
 use crate::own_reply::OwnReply;
 use crate::responder::{Responder, Wanted};
@@ -229,7 +229,7 @@ impl Connection {
         errno: Errno,
         before: impl FnOnce(),
     ) -> bool {
-        if !self.in_flight.cancel(request.ticket, request.unique) {
+        if !self.take_over(request) {
             return false;
         }
         before();
@@ -241,14 +241,34 @@ impl Connection {
         true
     }
 
+    /// Takes the right to answer a request that its caller does not want to wait for.
+    pub(crate) fn interrupt(&self, unique: Unique) -> bool {
+        let request = self.in_flight.pending().find(|request| request.unique == unique);
+        request.is_some_and(|request| self.take_over(&request))
+    }
+
+    /// Takes the right to answer for the callback, and counts the answer: whatever the callback
+    /// comes to, and whenever, counts no more.
+    fn take_over(&self, request: &Pending) -> bool {
+        let taken = self.in_flight.cancel(request.ticket, request.unique);
+        if taken {
+            self.metrics.count(request.kind, true, 0);
+            self.metrics.end(request.kind, request.ticket.started);
+        }
+        taken
+    }
+
     /// The mount's numbers.
     pub(crate) fn statistics(&self) -> Statistics {
         use std::sync::atomic::Ordering::Relaxed;
+        let given_up: Vec<_> = self.in_flight.cancelled().collect();
         Statistics {
             operations: self.metrics.operations(),
-            in_flight: self.in_flight.count(),
+            in_flight: self.in_flight.count().saturating_sub(given_up.len()),
             parked: self.admission.parked(),
-            oldest: self.in_flight.oldest(MOST_NAMED).into_iter().map(Into::into).collect(),
+            oldest: oldest(self.in_flight.pending().collect()),
+            given_up: given_up.len(),
+            oldest_given_up: oldest(given_up),
             interrupted: self.metrics.interrupted.load(Relaxed),
             timed_out: self.metrics.timed_out.load(Relaxed),
             requests: self.admission.statistics(),
@@ -258,4 +278,11 @@ impl Connection {
             data_path: self.data_path.statistics(),
         }
     }
+}
+
+/// Those that came first, the oldest first.
+fn oldest(mut requests: Vec<Pending>) -> Vec<OldRequest> {
+    requests.sort_by_key(|request| std::cmp::Reverse(request.age));
+    requests.truncate(MOST_NAMED);
+    requests.into_iter().map(Into::into).collect()
 }

@@ -44,7 +44,7 @@ struct Chunk {
 struct Slot {
     /// `unique << 2 | phase`, 0 while the slot is free.
     state: AtomicU64,
-    /// [`Started::at`].
+    /// [`Started::to_bits`].
     started: AtomicU64,
     /// `kind << 32 | pid`
     caller: AtomicU64,
@@ -134,7 +134,7 @@ impl InFlight {
             let chunk = self.chunk(chunk_index);
             let Some(slot_index) = chunk.acquire() else { continue };
             let slot = &chunk.slots[slot_index];
-            slot.started.store(started.at(), Ordering::Relaxed);
+            slot.started.store(started.to_bits(), Ordering::Relaxed);
             slot.caller.store((kind as u64) << 32 | u64::from(pid), Ordering::Relaxed);
             slot.inode.store(inode.0, Ordering::Relaxed);
             slot.offset.store(offset, Ordering::Relaxed);
@@ -158,12 +158,6 @@ impl InFlight {
     /// Takes the right to answer for the sweeper.
     pub(crate) fn cancel(&self, ticket: Ticket, unique: Unique) -> bool {
         ticket.index.is_some() && self.move_on(ticket, unique, CANCELLED)
-    }
-
-    /// Takes the right to answer a request that its caller does not want to wait for.
-    pub(crate) fn interrupt(&self, unique: Unique) -> bool {
-        let request = self.pending().find(|request| request.unique == unique);
-        request.is_some_and(|request| self.cancel(request.ticket, unique))
     }
 
     fn move_on(&self, ticket: Ticket, unique: Unique, phase: u64) -> bool {
@@ -212,7 +206,7 @@ impl InFlight {
             if waits {
                 slot.thread.store(0, Ordering::Relaxed);
             } else {
-                slot.started.store(clock::now(), Ordering::Relaxed);
+                slot.started.store(Started::untimed(clock::now()).to_bits(), Ordering::Relaxed);
             }
             slot.waits.store(waits, Ordering::Release);
         }
@@ -229,7 +223,7 @@ impl InFlight {
         }
     }
 
-    /// Requests being served now.
+    /// Requests being served now, and those that were answered and whose callbacks still run.
     pub(crate) fn count(&self) -> usize {
         self.used_chunks().map(|(_, chunk)| chunk.occupied().count_ones() as usize).sum()
     }
@@ -257,14 +251,6 @@ impl InFlight {
                 move |slot_index| chunk.slots[slot_index].read(chunk_index, slot_index, now, phase),
             )
         })
-    }
-
-    /// Those of them that came first, at most `count`, the oldest first.
-    pub(crate) fn oldest(&self, count: usize) -> Vec<Pending> {
-        let mut pending: Vec<_> = self.pending().collect();
-        pending.sort_by_key(|request| std::cmp::Reverse(request.age));
-        pending.truncate(count);
-        pending
     }
 
     fn used_chunks(&self) -> impl Iterator<Item = (usize, &Chunk)> {
@@ -313,7 +299,7 @@ impl Chunk {
 impl Slot {
     fn read(&self, chunk_index: usize, slot_index: usize, now: u64, phase: u64) -> Option<Pending> {
         let before = self.state.load(Ordering::Acquire);
-        let started = self.started.load(Ordering::Acquire);
+        let started = Started::from_bits(self.started.load(Ordering::Acquire));
         let caller = self.caller.load(Ordering::Acquire);
         let inode = Inode(self.inode.load(Ordering::Acquire));
         let offset = self.offset.load(Ordering::Acquire);
@@ -327,7 +313,7 @@ impl Slot {
         let kind = *OperationKind::ALL.get(usize::try_from(caller >> 32).ok()?)?;
         let index = u32::try_from(chunk_index * SLOTS_PER_CHUNK + slot_index).ok();
         Some(Pending {
-            ticket: Ticket { index, started: Started::untimed(started) },
+            ticket: Ticket { index, started },
             unique: Unique(before >> 2),
             kind,
             pid: u32::try_from(caller & u64::from(u32::MAX)).ok()?,
@@ -335,7 +321,7 @@ impl Slot {
             offset,
             size,
             thread,
-            age: Duration::from_nanos(now.saturating_sub(started)),
+            age: Duration::from_nanos(now.saturating_sub(started.at())),
             waits,
         })
     }

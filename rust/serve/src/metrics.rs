@@ -33,12 +33,16 @@ const TIMED_ONE_IN: u64 = 8;
 pub struct Statistics {
     /// Operations that were asked for at least once.
     pub operations: Vec<OperationStatistics>,
-    /// Requests being served now.
+    /// Requests that have not been answered.
     pub in_flight: usize,
     /// Those of them that wait until others have ended.
     pub parked: usize,
     /// Those of them that were asked for first, the oldest first.
     pub oldest: Vec<OldRequest>,
+    /// Requests that were answered in their callback's place, which still runs.
+    pub given_up: usize,
+    /// Those of them that were asked for first, the oldest first.
+    pub oldest_given_up: Vec<OldRequest>,
     /// Requests answered EINTR because their caller was killed.
     pub interrupted: u64,
     /// Requests answered ETIMEDOUT because of the mount's deadline.
@@ -81,7 +85,7 @@ pub struct CallbackStatistics {
     pub run: Durations,
 }
 
-/// A request that has not been answered.
+/// A request whose callback runs.
 #[derive(Clone, Copy, Debug)]
 pub struct OldRequest {
     /// Its operation.
@@ -124,9 +128,24 @@ impl Started {
         Self(at & !TIMED)
     }
 
+    /// All that there is to know, for an atomic.
+    pub(crate) fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The same again.
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// When that was.
     pub(crate) fn at(self) -> u64 {
         self.0 & !TIMED
+    }
+
+    /// How long ago that was.
+    pub(crate) fn elapsed(self) -> Duration {
+        Duration::from_nanos(clock::now().saturating_sub(self.at()))
     }
 
     /// Whether it is known exactly.

@@ -219,8 +219,8 @@ impl Responder {
         let (bytes, in_pages) = (reply.len(), reply.in_pages());
         use_pages(self.request.as_mut(), in_pages);
         let claimed = self.claim();
-        self.count(!claimed, bytes as u64);
         if claimed {
+            self.count(false, bytes as u64);
             reply.send(connection, self.unique, fuser);
         } else {
             TransportReply::Fuser(fuser).discard();
@@ -233,10 +233,10 @@ impl Responder {
     fn send(&mut self, transport: TransportReply, result: Result<Reply>) -> Delivery {
         use_pages(self.request.as_mut(), bytes_in_pages(self.kind, &result));
         let claimed = self.claim();
-        let failed = !claimed || result.is_err();
-        self.count(failed, moved_bytes(&result));
+        let failed = is_failure(self.kind, &result);
         let text = self.trace.as_ref().map(|_| trace::answer(&result));
         if claimed {
+            self.count(failed, moved_bytes(&result));
             self.note_name(&result);
             self.note_open(&result);
         }
@@ -246,7 +246,7 @@ impl Responder {
             transport.discard();
             false
         };
-        if !sent && !failed {
+        if claimed && !sent && !failed {
             self.connection.metrics.count_unsent(self.kind);
         }
         self.close(sent, text)
@@ -286,11 +286,14 @@ impl Responder {
     /// Leaves the table; times and traces the answer.
     fn close(&self, claimed: bool, text: Option<String>) -> Delivery {
         let connection = &*self.connection;
-        let nanoseconds = connection.metrics.end(self.kind, self.ticket.started);
+        let given_up = connection.in_flight.is_cancelled(self.ticket, self.unique);
+        let nanoseconds =
+            (!given_up).then(|| connection.metrics.end(self.kind, self.ticket.started)).flatten();
         connection.in_flight.end(self.ticket);
         if let (Some(arguments), Some(text)) = (&self.trace, text) {
-            // whatever is traced is timed
-            let time = Duration::from_nanos(nanoseconds.unwrap_or(0));
+            // whatever is traced is timed, or was when it was given up
+            let time =
+                nanoseconds.map_or_else(|| self.ticket.started.elapsed(), Duration::from_nanos);
             trace::log(self.unique, self.kind, arguments, &text, time);
         }
         if claimed { Delivery::Sent } else { Delivery::Dropped }
@@ -416,7 +419,9 @@ impl DataInHand {
             Ok(bytes) => format!("{bytes} bytes"),
             Err(errno) => errno.to_string(),
         });
-        responder.count(!claimed || outcome.is_err(), outcome.unwrap_or(0));
+        if claimed {
+            responder.count(outcome.is_err(), outcome.unwrap_or(0));
+        }
         responder.close(claimed, text) == Delivery::Sent
     }
 }
@@ -477,6 +482,15 @@ fn bytes_in_pages(kind: OperationKind, result: &Result<Reply>) -> usize {
             PAGE_SIZE
         }
         _ => 0,
+    }
+}
+
+/// Whether an answer counts as an error. That a name does not exist is none, however it is
+/// told.
+fn is_failure(kind: OperationKind, result: &Result<Reply>) -> bool {
+    match result {
+        Ok(_) => false,
+        Err(errno) => !(kind == OperationKind::Lookup && *errno == Errno::ENOENT),
     }
 }
 

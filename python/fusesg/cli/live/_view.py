@@ -168,6 +168,10 @@ def _in_flight(now: Numbers) -> str:
         oldest = oldest[0]
         text += f" (oldest: {oldest['operation']}, {units.duration(oldest['seconds'])}"
         text += f", of process {oldest['pid']})" if oldest["pid"] else ")"
+    if running := now["given_up"]["running"]:
+        oldest = now["given_up"]["oldest"][0]
+        text += f", {running} answered {'runs' if running == 1 else 'run'} on"
+        text += f" ({oldest['operation']}, {units.duration(oldest['seconds'])})"
     return text
 
 

@@ -12,6 +12,7 @@ pub(super) fn numbers(statistics: &ClientStatistics, core: &Core) -> Value {
     Value::map([
         ("operations", served.operations()),
         ("in_flight", served.in_flight.into()),
+        ("given_up", served.given_up()),
         ("interrupted", served.interrupted.into()),
         ("timed_out", served.timed_out.into()),
         ("open_files", statistics.open_files.into()),

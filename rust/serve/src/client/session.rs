@@ -240,7 +240,7 @@ impl Session {
         let connection = &self.served.connection;
         let answer = sent.call.wait(|| {
             // a request that is just being answered is waited for
-            self.is_interrupted() && connection.in_flight.interrupt(sent.unique)
+            self.is_interrupted() && connection.interrupt(sent.unique)
         });
         answer.ok_or_else(|| {
             connection.metrics.interrupted.fetch_add(1, Ordering::Relaxed);

@@ -18,7 +18,8 @@ impl From<&Statistics> for Value {
             ("operations", statistics.operations()),
             ("in_flight", statistics.in_flight.into()),
             ("parked", statistics.parked.into()),
-            ("oldest", Self::List(statistics.oldest.iter().map(Self::from).collect())),
+            ("oldest", oldest(&statistics.oldest)),
+            ("given_up", statistics.given_up()),
             ("interrupted", statistics.interrupted.into()),
             ("timed_out", statistics.timed_out.into()),
             ("notifications", (&statistics.notifications).into()),
@@ -34,6 +35,11 @@ impl Statistics {
     pub fn operations(&self) -> Value {
         let named = |operation: &OperationStatistics| (operation.kind.name(), operation.into());
         Value::Map(self.operations.iter().map(named).collect())
+    }
+
+    /// What runs on after it was answered.
+    pub fn given_up(&self) -> Value {
+        Value::map([("running", self.given_up.into()), ("oldest", oldest(&self.oldest_given_up))])
     }
 }
 
@@ -175,6 +181,10 @@ impl From<&DataPathStatistics> for Value {
         ]);
         Self::map([("packer", packer), ("copier", copier)])
     }
+}
+
+fn oldest(requests: &[OldRequest]) -> Value {
+    Value::List(requests.iter().map(Value::from).collect())
 }
 
 fn by_reason(counts: &[(&'static str, u64)]) -> Value {

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use super::Value;
 use crate::histogram::Durations;
-use crate::metrics::{OperationStatistics, Statistics};
+use crate::metrics::{OldRequest, OperationStatistics, Statistics};
 
 /// Media type of the text.
 pub(crate) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -57,6 +57,13 @@ const FAMILIES: &[Family] = &[
         help: "Requests answered in their callback's place.",
         label: "reason",
         series: &[("killed", &["interrupted"]), ("timeout", &["timed_out"])],
+    },
+    Family {
+        name: "fusesg_given_up_running",
+        kind: "gauge",
+        help: "Callbacks that still run, though their request was answered in their place.",
+        label: "",
+        series: &[("", &["given_up", "running"])],
     },
     Family {
         name: "fusesg_requests_delayed_total",
@@ -194,7 +201,16 @@ pub(crate) fn exposition(mountpoint: &OsStr, statistics: &Statistics, numbers: &
     for family in FAMILIES {
         text.family(family, numbers);
     }
-    text.oldest(statistics);
+    text.oldest(
+        "fusesg_oldest_request_seconds",
+        "Age of the oldest request that has not been answered.",
+        &statistics.oldest,
+    );
+    text.oldest(
+        "fusesg_oldest_given_up_seconds",
+        "Age of the oldest request that was answered in its callback's place, which still runs.",
+        &statistics.oldest_given_up,
+    );
     text.text
 }
 
@@ -279,10 +295,9 @@ impl Exposition {
     }
 
     /// How old the oldest request is: what to be alarmed by when callbacks hang.
-    fn oldest(&mut self, statistics: &Statistics) {
-        let name = "fusesg_oldest_request_seconds";
-        self.head(name, "gauge", "Age of the oldest request that has not been answered.");
-        let age = statistics.oldest.first().map_or(0.0, |request| request.age.as_secs_f64());
+    fn oldest(&mut self, name: &str, help: &str, oldest: &[OldRequest]) {
+        self.head(name, "gauge", help);
+        let age = oldest.first().map_or(0.0, |request| request.age.as_secs_f64());
         self.sample(name, &[], format_args!("{age:?}"));
     }
 
