@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use fusesg_serve::Condvar;
+use fusesg_serve::{Condvar, GENERATIONS, PerProcess};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
@@ -94,7 +94,8 @@ pub(crate) fn gate_is_closed() -> bool {
     GATE.state.load(Ordering::Acquire) & CLOSED != 0
 }
 
-/// Reopens the gate in a forked child, where no other thread exists.
+/// Opens the gate of a forked child, where no other thread exists, should an ancestor have
+/// used it.
 pub(crate) fn after_fork_in_child() {
     GATE.state.store(0, Ordering::Release);
 }
@@ -119,8 +120,7 @@ impl Drop for Kept {
 
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
-static GATE: Gate =
-    Gate { state: AtomicUsize::new(0), left: Mutex::new(()), someone_left: Condvar::new() };
+static GATE: PerProcess<Gate> = PerProcess::new([const { Gate::new() }; GENERATIONS]);
 
 /// Counts the threads inside, until it is closed.
 struct Gate {
@@ -133,6 +133,10 @@ struct Gate {
 struct Inside<'a>(&'a Gate);
 
 impl Gate {
+    const fn new() -> Self {
+        Self { state: AtomicUsize::new(0), left: Mutex::new(()), someone_left: Condvar::new() }
+    }
+
     fn enter(&self) -> Option<Inside<'_>> {
         let inside = Inside(self);
         // the guard takes the count back in both cases
