@@ -113,7 +113,8 @@ class Config:
             0: a file that appears from elsewhere is seen at once.
         writeback_cache: The kernel collects writes in its page cache and sends them
             later. Off: the file system is then no longer asked who wrote and in what
-            order, and owns neither size nor mtime. Excludes `kernel_passthrough`.
+            order, and owns neither size nor mtime. `open` gets O_RDWR for O_WRONLY and
+            no O_APPEND. Excludes `kernel_passthrough`.
         kernel_passthrough: The kernel reads and writes the files that stand behind
             the open ones by itself, where the file system offers them and the machine
             allows it (root, Linux >= 6.9). Off: a read or write is then no request at

@@ -109,7 +109,12 @@ class Context:
         """Owner of POSIX locks, where the operation carries one."""
     @property
     def open_flags(self) -> int:
-        """Flags of the open file (`os.O_*`) in read, write and release, else 0."""
+        """Flags (`os.O_*`) with which the caller opened the file.
+
+        In open, create, read, write and release, and those of directories, else 0. All
+        of them, while `flags` of `open` leaves out what a file of the class's own must
+        not be opened with.
+        """
     @property
     def write_flags(self) -> int:
         """`WRITE_CACHE`, `WRITE_LOCKOWNER`, `WRITE_KILL_SUIDGID` in write, else 0."""

@@ -330,8 +330,11 @@ class Filesystem:
         Without it: succeeds; the handle is None.
 
         Args:
-            flags: `os.O_RDONLY` and its like. O_CREAT, O_EXCL and O_NOCTTY never come,
-                O_TRUNC only if the class sets `atomic_o_trunc`.
+            flags: `os.O_RDONLY` and its like, fit for an `os.open` of a file of the
+                class's own. O_CREAT, O_EXCL and O_NOCTTY never come, O_TRUNC only if
+                the class sets `atomic_o_trunc`. O_DIRECT and O_NOFOLLOW are left out;
+                with `Config.writeback_cache` O_APPEND as well, and O_RDWR comes for
+                O_WRONLY. `ctx.open_flags` has what the caller asked for.
 
         Returns:
             The handle: any object, which `read`, `write`, `release` and others get
@@ -353,7 +356,8 @@ class Filesystem:
 
         Args:
             mode: Type and permissions, with the umask applied.
-            flags: As for `open`.
+            flags: As for `open`, with O_CREAT, and O_EXCL and O_TRUNC as the caller has
+                them.
 
         Returns:
             The new entry, which counts as a lookup, and what `open` would return.

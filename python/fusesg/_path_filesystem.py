@@ -333,8 +333,11 @@ class PathFilesystem:
         Without it: succeeds; the handle is None.
 
         Args:
-            flags: `os.O_RDONLY` and its like. O_CREAT, O_EXCL and O_NOCTTY never come,
-                O_TRUNC only if the class sets `atomic_o_trunc`.
+            flags: `os.O_RDONLY` and its like, fit for an `os.open` of a file of the
+                class's own. O_CREAT, O_EXCL and O_NOCTTY never come, O_TRUNC only if
+                the class sets `atomic_o_trunc`. O_DIRECT and O_NOFOLLOW are left out;
+                with `Config.writeback_cache` O_APPEND as well, and O_RDWR comes for
+                O_WRONLY. `ctx.open_flags` has what the caller asked for.
 
         Returns:
             The handle: any object, which `read`, `write`, `release` and others get
@@ -355,7 +358,8 @@ class PathFilesystem:
         Args:
             path: The new path.
             mode: Type and permissions, with the umask applied.
-            flags: As for `open`.
+            flags: As for `open`, with O_CREAT, and O_EXCL and O_TRUNC as the caller has
+                them.
 
         Returns:
             What `open` would return; `getattr` then tells of the new file, and must

@@ -114,6 +114,17 @@ def mixed(*_):
     yield fusesg.DirectoryEntry("two", 6, stat.S_IFREG)
 
 
+def in_a_circle(inode, handle, offset, ctx):
+    following = {0: 7, 7: 3, 3: 9, 9: 3}
+    while True:
+        offset = following[offset]
+        yield fusesg.DirectoryEntry("name", 5, stat.S_IFREG, next_offset=offset)
+
+
+def unmoved(inode, handle, offset, ctx):
+    yield fusesg.DirectoryEntry("name", 5, stat.S_IFREG, next_offset=max(offset, 4))
+
+
 class Unprintable:
     def __repr__(self):
         raise ValueError("no repr")
@@ -183,7 +194,9 @@ WRONG = [
     ("write", TOO_HUGE, "expected an int from 0 to 4"),
     ("write", 4.0, "expected an int from 0 to 4"),
     ("write", "4", "expected an int from 0 to 4"),
+    ("write", True, r"returned True \(bool\); expected an int from 0 to 4"),
     ("lseek", None, "expected an int"),
+    ("lseek", False, r"returned False \(bool\); expected an int"),
     ("lseek", -1, "expected an int"),
     ("lseek", HUGE, "expected an int"),
     ("copy_file_range", 11, "expected an int from 0 to 10"),
@@ -268,9 +281,30 @@ def test_a_number_is_no_success(mounted, mountpoint, fuse_log, method, returned)
         )
 
 
+@pytest.mark.parametrize("method", ["write", "write_plan"])
+def test_a_write_of_nothing_is_told_once(mounted, mountpoint, fuse_log, method):
+    class Buffered(Rubbish):
+        open = no
+
+    filesystem = Buffered()
+    nothing = {"write": 0, "write_plan": []}[method]
+    setattr(filesystem, method, lambda *_: nothing)
+    with mounted(filesystem) as mount:
+        for _ in range(2):
+            with pytest.raises(OSError, match="Input/output error"):
+                opened(mountpoint / "file", lambda fd: os.pwrite(fd, b"four", 0))
+        assert mount.statistics()["operations"]["write"]["count"] == 2
+        fuse_log.wait_for(
+            rf"^Buffered\.{method} took none of \d+ bytes.* how many .*OSError\(errno"
+        )
+    assert len([line for line in fuse_log.messages if "took none of" in line]) == 1
+
+
 RAISING = {
     "readdir, halfway": ("readdir", raising_halfway, "ValueError: halfway"),
     "readdir, mixed": ("readdir", mixed, "next_offset with some entries and not"),
+    "readdir, in a circle": ("readdir", in_a_circle, "next_offset=.* must lead on"),
+    "readdir, unmoved": ("readdir", unmoved, "next_offset=4 .* must lead on"),
     "listxattr, halfway": ("listxattr", raising_halfway, "expected an iterable of str"),
 }
 

@@ -81,3 +81,24 @@ reader.join()
 """
     result = run_child(MOUNTED + program)
     assert (result.stdout, result.stderr) == ("65536\n", "")
+
+
+def test_what_mount_asks_before_it_returns_is_watched(run_child):
+    """Whether the root is a directory, of a class whose methods do not tell."""
+    program = """
+libc = ctypes.PyDLL(None, use_errno=True)
+found = []
+
+class Root(fusesg.Filesystem):
+    def getattr(self, inode, handle, ctx):
+        if not found:
+            found.append(None)
+            found[0] = libc.open(os.fsencode(mountpoint), os.O_RDONLY)
+            say(errno.errorcode[ctypes.get_errno()])
+        return fusesg.Attributes(inode=1, mode=stat.S_IFDIR | 0o755)
+
+with fusesg.mount(Root(), mountpoint, watchdog_timeout=0.5) as mount:
+    say(found, mount.is_alive)
+"""
+    result = run_child(program)
+    assert result.stdout == "EIO\n[-1] True\n", result.stderr

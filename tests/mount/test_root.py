@@ -3,7 +3,9 @@
 import asyncio
 import errno
 import os
+import signal
 import stat
+import threading
 
 import pytest
 
@@ -111,3 +113,28 @@ def test_in_the_loop_of_a_program(mountpoint):
     with pytest.raises(OSError, match="Later is a regular file"):
         asyncio.run(mount_in_a_loop(Later, mountpoint))
     assert not os.path.ismount(mountpoint)
+
+
+def test_ctrl_c_ends_a_mount_whose_root_does_not_tell(mountpoint, expect_log):
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Silent(OneFile):
+        def getattr(self, inode, handle, ctx):
+            asked.set()
+            go_on.wait()
+            return DIRECTORY
+
+    def interrupt():
+        asked.wait()
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    expect_log("is unmounted, but its server still runs: getattr")
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fusesg.mount(Silent(), mountpoint)
+        assert not os.path.ismount(mountpoint)
+    finally:
+        go_on.set()
+        interrupter.join()

@@ -1,5 +1,7 @@
 //! Open files: open, create, read, write and the rest that needs one.
 
+use std::sync::atomic::Ordering;
+
 use fusesg_fs::{
     Errno, FileType, Handle, Opened, OpenedFlags, Operation, OperationKind, Reply, Result,
 };
@@ -9,6 +11,7 @@ use pyo3::types::PyTuple;
 use super::{Callback, Outcome, names, number};
 use crate::data::{buffers, handles as data_handles, segments};
 use crate::dispatch::handles;
+use crate::log_queue;
 use crate::native::native_handle::PyNativeHandle;
 use crate::values::context::{PyContext, WRITE_CACHE, WRITE_KILL_SUIDGID, WRITE_LOCKOWNER};
 use crate::values::opened::PyOpened;
@@ -21,12 +24,12 @@ pub(super) fn invoke<'py>(
     let kind = operation.kind();
     match operation {
         Operation::Open { inode, flags } => {
-            let ctx = call.ctx_of_file(None, *flags);
-            call.method(kind, (call.file(*inode)?, *flags, ctx))
+            let (flags, ctx) = call.opening(*flags);
+            call.method(kind, (call.file(*inode)?, flags, ctx))
         }
         Operation::Create { parent, name, mode, flags } => {
-            let ctx = call.ctx_of_file(None, *flags);
-            call.method(kind, (number(*parent), call.name(name)?, *mode, *flags, ctx))
+            let (flags, ctx) = call.opening(*flags);
+            call.method(kind, (number(*parent), call.name(name)?, *mode, flags, ctx))
         }
         Operation::Read { inode, handle, offset, size, flags, lock_owner } => {
             let (file, handle) = call.open_file(*inode, *handle)?;
@@ -102,7 +105,14 @@ pub(super) fn outcome<'py>(
         Operation::Write { data, .. } if call.core.methods.write_plan.is_some() => {
             plan(call, result, data.len() as u64)
         }
-        Operation::Write { data, .. } => written(call, "write", result, data.len() as u64),
+        Operation::Write { data, .. } => {
+            let size = data.len() as u64;
+            let outcome = written(call, "write", result, size)?;
+            if matches!(outcome, Outcome::Reply(Reply::Written(0))) && size != 0 {
+                tell_nothing_taken(call, "write", size);
+            }
+            Ok(outcome)
+        }
         Operation::CopyFileRange { length, .. } => {
             written(call, kind.name(), result, countable(*length))
         }
@@ -190,6 +200,9 @@ fn plan<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>, size: u64) ->
         let problem = format!("named places for {} bytes; there are {size}", list.len());
         return Err(call.refuse(METHOD, &problem));
     }
+    if list.is_empty() && size != 0 {
+        tell_nothing_taken(call, METHOD, size);
+    }
     for segment in list.segments() {
         match segment {
             fusesg_sg::Segment::Extent(extent) if extent.backing.writable() => {}
@@ -206,6 +219,18 @@ fn plan<'py>(call: &Callback<'_, 'py>, result: &Bound<'py, PyAny>, size: u64) ->
         }
     }
     Ok(Outcome::WritePlan(list))
+}
+
+/// Says once that a method took no byte of a write: what the caller sees does not lead there.
+fn tell_nothing_taken(call: &Callback<'_, '_>, method: &str, size: u64) {
+    if !call.core.nothing_written_told.swap(true, Ordering::Relaxed) {
+        log_queue::error(format!(
+            "{}.{method} took none of {size} bytes, which its caller sees as EIO; expected is how \
+             many were taken, or an exception that says why none: OSError(errno.ENOSPC, text) \
+             (said once for this mount)",
+            call.core.class_name
+        ));
+    }
 }
 
 /// The count of bytes that a write or copy took.

@@ -27,7 +27,8 @@ pub(super) fn invoke<'py>(
     let kind = operation.kind();
     match operation {
         Operation::Opendir { inode, flags } => {
-            call.method(kind, (call.file(*inode)?, *flags, call.ctx()))
+            let (flags, ctx) = call.opening(*flags);
+            call.method(kind, (call.file(*inode)?, flags, ctx))
         }
         Operation::Readdir { inode, handle, offset }
         | Operation::Readdirplus { inode, handle, offset } => {

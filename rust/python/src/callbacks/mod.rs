@@ -5,6 +5,7 @@
 //! | lookup and what creates, removes or moves names | `names.rs` |
 //! | attributes, symbolic links, access, statfs | `attributes.rs` |
 //! | open files: open, read, write, and the like | `data.rs` |
+//! | which flags of an open a class gets | `open_flags.rs` |
 //! | directories | `directories.rs` |
 //! | extended attributes | `xattrs.rs` |
 //! | POSIX locks | `locks.rs` |
@@ -20,6 +21,7 @@ mod directories;
 mod locks;
 mod misc;
 mod names;
+mod open_flags;
 mod paths;
 mod xattrs;
 
@@ -31,7 +33,7 @@ use fusesg_serve::Responder;
 use fusesg_sg::SegmentList;
 use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
-use pyo3::types::PyInt;
+use pyo3::types::{PyBool, PyInt};
 
 use crate::conversions::errors;
 use crate::conversions::numbers::type_name;
@@ -315,6 +317,12 @@ impl<'py> Callback<'_, 'py> {
         PyContext { lock_owner, open_flags, ..self.ctx() }
     }
 
+    /// The flags of an open as the class gets them, and a context that has all.
+    fn opening(&self, flags: i32) -> (i32, PyContext) {
+        let given = open_flags::for_class(flags, self.core.writeback);
+        (given, PyContext { given_flags: Some(given), ..self.ctx_of_file(None, flags) })
+    }
+
     /// The result of a second call, which `call` makes unless it has been awaited already. One
     /// that has to be awaited is an error until it has.
     fn describe(
@@ -442,10 +450,11 @@ impl<'py> Callback<'_, 'py> {
             .map_err(|error| self.raised("name", &error))
     }
 
-    /// An int that a method returned, within `0..=most`.
+    /// An int that a method returned, within `0..=most`; a bool, which would be 0 or 1, is a
+    /// mistake.
     fn count(&self, method: &str, returned: &Bound<'py, PyAny>, most: u64) -> Result<u64> {
         match returned.extract::<u64>() {
-            Ok(count) if count <= most => Ok(count),
+            Ok(count) if count <= most && !returned.is_instance_of::<PyBool>() => Ok(count),
             _ => Err(self.wrong(method, returned, &format!("an int from 0 to {most}"))),
         }
     }

@@ -52,8 +52,8 @@ pub(super) fn invoke<'py>(
             call.method(kind, (named(parent, name)?, *mode, ctx()))?
         }
         Operation::Create { parent, name, mode, flags } => {
-            let ctx = call.ctx_of_file(None, *flags);
-            call.method(kind, (named(parent, name)?, *mode, *flags, ctx))?
+            let (flags, ctx) = call.opening(*flags);
+            call.method(kind, (named(parent, name)?, *mode, flags, ctx))?
         }
         Operation::Link { inode, new_parent, new_name } => {
             call.method(kind, (call.file(*inode)?, named(new_parent, new_name)?, ctx()))?

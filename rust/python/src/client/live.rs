@@ -57,6 +57,7 @@ impl LiveClient {
             max_python_threads: MAX_PYTHON_THREADS,
             max_fetches: MAX_FETCHES,
             max_write: config.max_write,
+            writeback: false,
             root: None,
         };
         let core = Arc::new(Core::new(filesystem, native, limits, EventLoop::new(None))?);

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use fusesg_fs::{
@@ -62,6 +62,10 @@ pub(crate) struct Core {
     pub(crate) root: Root,
     /// A bare handle from open keeps cached pages.
     pub(crate) keep_cache: bool,
+    /// The kernel collects what is written.
+    pub(crate) writeback: bool,
+    /// It was said that a write took nothing.
+    pub(crate) nothing_written_told: AtomicBool,
     /// Native handles may be offered for kernel passthrough.
     pub(crate) offers_passthrough: bool,
     /// What goes to Python.
@@ -112,6 +116,8 @@ pub(crate) struct Limits {
     pub(crate) max_fetches: usize,
     /// Size of the largest write.
     pub(crate) max_write: u32,
+    /// The kernel collects what is written.
+    pub(crate) writeback: bool,
     /// What is mounted over, and so what the root has to be; `None` without a mount.
     pub(crate) root: Option<FileType>,
 }
@@ -160,6 +166,8 @@ impl Core {
             pools: PagePools::new(limits.max_write as usize),
             root: Root::new(limits.root),
             keep_cache: declared.keep_cache.unwrap_or(false),
+            writeback: limits.writeback,
+            nothing_written_told: AtomicBool::new(false),
             offers_passthrough: properties.kernel_passthrough,
             python,
             data_only,

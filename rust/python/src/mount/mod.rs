@@ -12,12 +12,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Arc, Weak};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fusesg_fs::{FileType, Inode, OperationKind};
-use fusesg_serve::{GENERATIONS, PerProcess, Waited};
+use fusesg_serve::{GENERATIONS, PerProcess, Waited, keep_headroom};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -39,6 +40,8 @@ use crate::{client, log_queue, sys};
 /// A signal interrupts the main thread's wait for the end of a mount, unless it came just
 /// before or on another thread; so it looks for signals as often as this, too.
 const SIGNAL_CHECK: Duration = Duration::from_secs(1);
+/// How often `mount()` looks for signals while it waits for a callback.
+const ROOT_SIGNAL_CHECK: Duration = Duration::from_millis(100);
 /// How long the end of the interpreter waits for callbacks that run.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
@@ -104,6 +107,7 @@ impl PyMount {
                 max_python_threads: settings.max_python_threads,
                 max_fetches: settings.max_fetches,
                 max_write: settings.config.max_write,
+                writeback: settings.config.writeback_cache,
                 root: Some(root),
             },
             EventLoop::new(running_loop),
@@ -130,12 +134,6 @@ impl PyMount {
                 }));
             }
         };
-        if core.root_is_open(root)
-            && let Some(wrong) = py.detach(|| core.root.ask(mount.path()))
-        {
-            py.detach(|| mount.unmount())?;
-            return Err(wrong_root(&core.class_name, wrong, mount.path()));
-        }
         if let Some(timeout) = settings.watchdog_timeout {
             let watched = Arc::downgrade(&mount);
             let abort = Arc::new(move || {
@@ -144,6 +142,20 @@ impl PyMount {
                 }
             });
             watchdog::watch(&core, mount.path().display().to_string(), timeout, abort);
+        }
+        if core.root_is_open(root)
+            && let Err(error) = check_root(py, &core, mount.path())
+        {
+            // what it asked of a callback may have no answer yet
+            let unmounted = py.detach(|| {
+                mount.abort();
+                mount.unmount()
+            });
+            if let Err(error) = unmounted {
+                log::warn!("{error}");
+            }
+            watchdog::ignore(core.mount);
+            return Err(error);
         }
         let live = Arc::new(LiveMount { mount, core, origin: Origin::here(), path: shown });
         let mut mounts = LIVE.lock();
@@ -363,6 +375,29 @@ impl Drop for LiveMount {
             }
         }
         watchdog::ignore(self.core.mount);
+    }
+}
+
+/// Asks what the root is; an error if it cannot be mounted at `point`, or a signal came that
+/// raises one. The kernel lets nobody go who waits for an answer, so another thread does.
+fn check_root(py: Python<'_>, core: &Arc<Core>, point: &Path) -> PyResult<()> {
+    let (told, mut answer) = mpsc::channel();
+    let (asked, path) = (Arc::clone(core), point.to_owned());
+    thread::Builder::new().name("fusesg-root".into()).spawn(move || {
+        keep_headroom();
+        let _ = told.send(asked.root.ask(&path));
+    })?;
+    loop {
+        let received;
+        (answer, received) = py.detach(move || {
+            let received = answer.recv_timeout(ROOT_SIGNAL_CHECK);
+            (answer, received)
+        });
+        match received {
+            Ok(Some(wrong)) => return Err(wrong_root(&core.class_name, wrong, point)),
+            Err(RecvTimeoutError::Timeout) => py.check_signals()?,
+            Ok(None) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
     }
 }
 

@@ -289,7 +289,7 @@ impl PyNative {
     }
 
     fn open(&self, inode: u64, flags: i32, ctx: &Bound<'_, PyContext>) -> PyResult<PyOpened> {
-        let context = caller(ctx);
+        let (context, flags) = (caller(ctx), ctx.get().native_flags(flags));
         let opened = self.run(ctx.py(), |native| native.open(&context, Inode(inode), flags))?;
         self.to_python(ctx.py(), inode, &opened, false)
     }
@@ -303,6 +303,7 @@ impl PyNative {
         ctx: &Bound<'_, PyContext>,
     ) -> PyResult<(PyEntry, PyOpened)> {
         let (context, name) = (caller(ctx), names::component("name", name)?);
+        let flags = ctx.get().native_flags(flags);
         let (entry, opened) = self
             .run(ctx.py(), |native| native.create(&context, Inode(parent), &name, mode, flags))?;
         let opened = self.to_python(ctx.py(), entry.attributes.inode.0, &opened, false)?;

@@ -22,8 +22,11 @@ pub(crate) struct PyContext {
     pub(crate) inner: Context,
     /// Owner of POSIX locks, where the operation carries it.
     pub(crate) lock_owner: Option<LockOwner>,
-    /// Flags of the open file (READ, WRITE, RELEASE), else 0.
+    /// Flags of the open file as its caller gave them (OPEN, CREATE, OPENDIR, READ, WRITE,
+    /// RELEASE, RELEASEDIR), else 0.
     pub(crate) open_flags: i32,
+    /// What a method that opens was given of them.
+    pub(crate) given_flags: Option<i32>,
     /// `WRITE_*` of a WRITE, else 0.
     pub(crate) write_flags: u32,
     /// Absent in a context that a program made itself.
@@ -33,7 +36,20 @@ pub(crate) struct PyContext {
 impl PyContext {
     /// The context of an operation that carries nothing more than its caller.
     pub(crate) fn of(inner: Context, cancellation: Option<Cancellation>) -> Self {
-        Self { inner, lock_owner: None, open_flags: 0, write_flags: 0, cancellation }
+        Self {
+            inner,
+            lock_owner: None,
+            open_flags: 0,
+            given_flags: None,
+            write_flags: 0,
+            cancellation,
+        }
+    }
+
+    /// The flags to open a native file with: where a class passes on what it was given, those
+    /// of the caller, of which the native file system itself knows what to make.
+    pub(crate) fn native_flags(&self, flags: i32) -> i32 {
+        if self.given_flags == Some(flags) { self.open_flags } else { flags }
     }
 }
 
@@ -73,6 +89,7 @@ impl PyContext {
             },
             lock_owner: lock_owner.map(LockOwner),
             open_flags,
+            given_flags: None,
             write_flags,
             cancellation: None,
         })
