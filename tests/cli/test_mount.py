@@ -283,7 +283,7 @@ def test_a_traceback_begins_in_the_users_file(
     path.write_text(text)
     result = fusesg_command("mount", source, mountpoint)
     assert result.returncode == 1
-    lines = [line for line in result.stderr.splitlines() if '  File "' in line]
+    lines = [line for line in result.stderr.splitlines() if 'File "' in line]
     assert len(lines) == 1
     assert f'"{path}", ' in lines[0]
     assert first in lines[0]

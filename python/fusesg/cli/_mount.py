@@ -96,4 +96,4 @@ def _explain(error: Exception) -> str:
     theirs = _source.frames_of_the_author(error.__traceback__)
     if theirs is not None or isinstance(error, (SyntaxError, TypeError, ValueError)):
         error.__traceback__ = theirs
-    return "".join(traceback.format_exception(error)).rstrip()
+    return "".join(traceback.format_exception(error)).strip()
