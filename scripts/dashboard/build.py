@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import absent
 import audit
 import bounds
 import commits
@@ -65,6 +66,7 @@ def build(root: Path, share: Path) -> Path:
 
     site = root / str(config.get("html_dir", "html"))
     _publish(root, config, gathered, site)
+    absent.add(site)
     bounds.add(site, gathered)
     libraries.install(site, share)
     page = commits.page(config["project"], repository.commits(measured))

@@ -77,6 +77,26 @@ window.inspectPage = (function () {
         return problems;
     }
 
+    function isOver(one, other) {
+        return one.left < other.right && other.left < one.right &&
+            one.top < other.bottom && other.top < one.bottom;
+    }
+
+    /* Of the legend below the graph. */
+    function legendProblems() {
+        var legend = $(".graph-legend")[0], canvas = $("#main-graph canvas.flot-base")[0];
+        var lines = $("#main-graph").data("plot").getData();
+        var isShown = $("#show-legend").hasClass("active") && lines.length > 1;
+        var entries = legend ? legend.children.length : 0, problems = [];
+        if (isShown && entries !== lines.length) {
+            problems.push(lines.length + " lines, but " + entries + " in the legend");
+        }
+        if (entries && isOver(legend.getBoundingClientRect(), canvas.getBoundingClientRect())) {
+            problems.push("the legend lies over the graph");
+        }
+        return problems;
+    }
+
     return {
         problemsOf: problemsOf,
         /* Of the graph page. */
@@ -85,6 +105,7 @@ window.inspectPage = (function () {
             if (!$("#main-graph .yLabel, #main-graph .y1Label, #main-graph text").length) {
                 problems.push("the axes have no text");
             }
+            if ($("#main-graph").data("plot")) { problems = problems.concat(legendProblems()); }
             if ($("#error").hasClass("in")) { problems.push($("#error-message").text()); }
             return problems;
         },

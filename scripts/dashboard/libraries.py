@@ -78,10 +78,18 @@ LIBRARIES = (
         companions="javascript/bootstrap/fonts/*",
     ),
 )
-OWN = {"jquery.flot.orderBars.js": ("jquery.js", "flot.js", "drag.js", "order_bars.js")}
+OWN = {
+    "jquery.flot.orderBars.js": (
+        "jquery.js",
+        "flot.js",
+        "drag.js",
+        "legend.js",
+        "order_bars.js",
+    )
+}
 """What else is replaced: by files of ours."""
-LAST = "bounds.js"
-"""What comes behind asv's own scripts, and changes them."""
+LAST = ("absent.js", "bounds.js")
+"""Those that come behind asv's own scripts, and change them."""
 
 
 def require(share: Path) -> None:
@@ -113,7 +121,7 @@ def install(site: Path, share: Path) -> None:
         notice = share / "doc" / library.package / "copyright"
         if notice.is_file():
             _copy(notice, site / FOLDER / f"{library.package}.copyright")
-    for names in (*OWN.values(), (LAST,)):
+    for names in (*OWN.values(), LAST):
         for name in names:
             _copy(_OWN / name, site / FOLDER / name)
     index = site / "index.html"
@@ -142,7 +150,7 @@ def _rewritten(page: str) -> str:
 
     page = _STYLE.sub(tags, _SCRIPT.sub(tags, page))
     page = _ASV_LINK.sub(r"\1", page)
-    last = _tag(f"{FOLDER}/{LAST}")
+    last = "\n    ".join(_tag(f"{FOLDER}/{name}") for name in LAST)
     page = page.replace("</head>", f"  {last}\n  </head>", 1)
     if missing := expected - found:
         raise DashboardError(

@@ -64,6 +64,25 @@ track_memory.unit = "bytes"
 track_mount.unit = "seconds"
 """
 
+# What the commits with a history had not yet.
+NEWER_BENCHMARKS = """
+class Calls:
+    params = [[1, 32], ["native", "callback"], [4096]]
+    param_names = ["depth", "kind", "size"]
+
+    def track_call(self, depth, kind, size):
+        return depth * size * 1e-9
+
+    track_call.unit = "seconds"
+
+
+def track_start():
+    return 0.02
+
+
+track_start.unit = "seconds"
+"""
+
 CONFIG = {
     "version": 1,
     "project": "sample",
@@ -155,10 +174,15 @@ class Project:
         )  # fmt: skip
         return self.git("rev-parse", "HEAD")
 
-    def measure(self, commit):
+    def add_newer_benchmarks(self):
+        newer = self.root / "benchmarks" / "newer.py"
+        newer.write_text(NEWER_BENCHMARKS)
+        return self.commit(len(FACTORS), FACTORS[-1])
+
+    def measure(self, commit, machine="sample", pattern="rows"):
         self.asv(
-            "run", "--quick", "--machine", "sample", "--set-commit-hash", commit,
-            "--environment", f"existing:{sys.executable}",
+            "run", "--quick", "--machine", machine, "--set-commit-hash", commit,
+            "--environment", f"existing:{sys.executable}", "--bench", pattern,
         )  # fmt: skip
 
 

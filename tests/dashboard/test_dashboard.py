@@ -54,6 +54,23 @@ def test_every_page_is_drawn_without_a_network(published, tmp_path):
 
 
 @pytest.mark.requires("program chromium")
+def test_one_commit_of_another_machine_is_drawn(project):
+    done = project.dashboard("keep", "--machine", "reference")
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(project.results)
+    commit = project.add_newer_benchmarks()
+    project.asv("machine", "--yes", "--machine", "other")
+    project.measure(commit, machine="other", pattern="newer")
+    built(project)
+    index = project.published()
+    assert index["params"]["machine"] == ["other", "reference"]
+    absent = {Path(path).stem for path in index["absent_graphs"]}
+    assert {"newer.Calls.track_call", "rows.Reads.track_read"} <= absent
+    done = project.dashboard("check")
+    assert done.stdout.endswith(" views, 0 findings\n"), done.stdout
+
+
+@pytest.mark.requires("program chromium")
 def test_check_sees_what_is_broken(published, tmp_path):
     project = published.copied(tmp_path / "project")
     site = project.site

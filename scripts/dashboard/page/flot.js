@@ -7,13 +7,20 @@
      looks like one of half a per cent.
    - Text is SVG, which takes no HTML: asv writes powers of ten with <sup> and names with
      entities.
-   - The legend has a background that its text can be read on, and is as wide as that. */
+
+   And what asv's pages do not think of, a single commit:
+
+   - It is in the middle of the x axis, not on the y axis.
+   - It is a point where asv asks for lines alone.
+   - Even spacing holds beside the commits, too: asv knows none but theirs. */
 (function ($) {
     "use strict";
 
     var SUPERSCRIPTS = { "-": "\u207b", "+": "\u207a", "0": "\u2070", "1": "\u00b9",
         "2": "\u00b2", "3": "\u00b3", "4": "\u2074", "5": "\u2075", "6": "\u2076",
         "7": "\u2077", "8": "\u2078", "9": "\u2079" };
+
+    var DAY = 24 * 60 * 60 * 1000;
 
     function raised(match, digits) {
         return digits.replace(/./g, function (digit) {
@@ -62,6 +69,9 @@
         }
         var least = isGiven(given.min) ? given.min : axis.datamin;
         var greatest = isGiven(given.max) ? given.max : axis.datamax;
+        if (axis.datamin === axis.datamax && !isGiven(given.max)) {
+            greatest *= 1.3; // all of a point, not its lower half
+        }
         if (isAbridged(axis)) {
             least = given.min = 0;
             greatest = given.max = 1.3 * greatest;
@@ -72,28 +82,65 @@
         given.autoScale = "exact";
     }
 
-    /* flot makes the legend as wide as its first entries. */
-    function widenLegend(plot) {
-        var ends = plot.getPlaceholder().find(".legend text").map(function () {
-            var box = this.getBBox();
-            return box.x + box.width;
-        }).get();
-        if (ends.length) {
-            plot.getPlaceholder().find(".legend").width(Math.max.apply(null, ends) + 6);
+    function placeInMiddle(plot, axis) {
+        var beside = axis.options.mode === "time" ? DAY : 1;
+        if (axis.direction === "x" && isGiven(axis.datamin) && axis.datamin === axis.datamax) {
+            axis.datamin -= beside;
+            axis.datamax += beside;
+        }
+    }
+
+    function showLonePoint(plot, series, datapoints) {
+        var values = datapoints.points.filter(function (value, i) {
+            return i % datapoints.pointsize === 1 && isGiven(value);
+        });
+        if (values.length === 1 && !series.bars.show) {
+            series.points.show = true;
+        }
+    }
+
+    /* Where each of some places is among them; 1.5 is between the second and the third. */
+    function ranks(from, to) {
+        var last = from.length - 1;
+        return function (value) {
+            if (value <= from[0]) { return to[0] + value - from[0]; }
+            if (value >= from[last]) { return to[last] + value - from[last]; }
+            var i = from.findIndex(function (place) { return value < place; });
+            var part = (value - from[i - 1]) / (from[i] - from[i - 1]);
+            return to[i - 1] + part * (to[i] - to[i - 1]);
+        };
+    }
+
+    /* In place of asv's own, which is the only transformation of an x axis. */
+    function spaceEvenly(plot, axis) {
+        if (axis.direction !== "x" || !axis.options.transform) {
+            return;
+        }
+        var places = new Set();
+        plot.getData().forEach(function (series) {
+            series.datapoints.points.forEach(function (value, i) {
+                if (i % series.datapoints.pointsize === 0 && isGiven(value)) {
+                    places.add(value);
+                }
+            });
+        });
+        var sorted = Array.from(places).sort(function (a, b) { return a - b; });
+        if (sorted.length) {
+            axis.options.transform = ranks(sorted, Array.from(sorted.keys()));
+            axis.options.inverseTransform = ranks(Array.from(sorted.keys()), sorted);
         }
     }
 
     $.plot.plugins.push({
         init: function (plot) {
-            plot.hooks.setupGrid.push(widenLegend);
-            plot.hooks.setRange.push(keepGivenEnds);
+            plot.hooks.processDatapoints.push(showLonePoint);
+            plot.hooks.setRange.push(placeInMiddle, keepGivenEnds, spaceEvenly);
             plot.hooks.processOptions.push(formatPlainly);
             plot.hooks.axisReserveSpace.push(namePlainly);
         },
         options: {
             xaxis: { timeBase: "milliseconds" },
-            yaxis: { timeBase: "milliseconds" },
-            legend: { backgroundColor: "#fff", backgroundOpacity: 0.85 }
+            yaxis: { timeBase: "milliseconds" }
         },
         name: "asvOnFlot4",
         version: "fusesg"
