@@ -1482,6 +1482,13 @@ def next_log_record(timeout: float | None = None) -> tuple[int, str, str] | None
 def close_log_queue() -> None:
     """Lets `next_log_record` return None once the queue is empty."""
 
+def flush_log_queue(timeout: float) -> bool:
+    """Waits until a reader without a timeout has handed over all; whether it has.
+
+    Args:
+        timeout: How many seconds to wait at most.
+    """
+
 def set_log_level(level: int) -> None:
     """Sets the least severe level that gets into the queue."""
 

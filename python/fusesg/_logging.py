@@ -21,7 +21,7 @@ import traceback
 from fusesg import _core
 
 _FLUSH_SECONDS = 1.0
-"""How long the end of the interpreter may wait for a handler that blocks."""
+"""How long to wait at most for a handler that blocks, as at the interpreter's end."""
 
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
@@ -34,6 +34,12 @@ def start() -> None:
         if _thread is None:
             _thread = threading.Thread(target=_drain, name="fusesg-log", daemon=True)
             _thread.start()
+
+
+def flush() -> None:
+    """Waits, a bounded time, until the logger has what was logged so far."""
+    if _thread is not None:
+        _core.flush_log_queue(_FLUSH_SECONDS)
 
 
 def finish() -> None:

@@ -35,6 +35,9 @@ class Passthrough(_core.Passthrough, Filesystem):
     asks for it by `setattr`. What one name may hide must be hidden by each method that
     takes names: `lookup` and `readdir`, but also `create`, `rename` and so on.
 
+    It may be mounted inside `source`, as `/` is at /mnt. The mount does not show
+    itself: a lookup that leads to it is answered ELOOP, and the log warns of it.
+
     Args:
         source: The directory that is shown.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import select
@@ -434,3 +435,27 @@ class TestUmount:
         assert (strange / "file").read_text() == "content"
         assert fusesg_command("umount", strange).returncode == 0
         assert not (strange / "file").exists()
+
+
+def test_all_of_the_machine(fusesg_command, mountpoint):
+    result = fusesg_command("mount", "/", mountpoint, "-o", "read_only")
+    assert result.returncode == 0
+    # the terminal is told before the command goes on in the background
+    assert f"{mountpoint} lies in /, which is shown there" in result.stderr
+    pidfd = os.pidfd_open(server_of(mountpoint))
+    below = mountpoint / mountpoint.relative_to("/")
+    for directory in (mountpoint, below.parent):
+        command = ["find", directory, "-maxdepth", "1", "-printf", "%f\n"]
+        found = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=False
+        )
+        named = set(found.stdout.splitlines()[1:])
+        assert named >= set(os.listdir("/" / directory.relative_to(mountpoint))) - {
+            mountpoint.name
+        }
+    assert os.strerror(errno.ELOOP) in found.stderr
+    with pytest.raises(OSError, match="Too many levels"):
+        os.listdir(below)
+    assert fusesg_command("umount", mountpoint).returncode == 0
+    assert ended(pidfd)
+    os.close(pidfd)

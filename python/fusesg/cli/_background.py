@@ -7,6 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from fusesg import _logging
 from fusesg.cli._errors import CommandError
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def _serve(
 
     def on_ready() -> None:
         nonlocal ready
+        _logging.flush()  # what was said of the mount, while there is a terminal
         _detach(log)
         ready = True
         # fails if the command was interrupted: then nobody wants the mount any more

@@ -1,6 +1,7 @@
 //! The trait that native file systems implement.
 
 use std::ffi::OsStr;
+use std::path::Path;
 
 use fusesg_sg::SegmentList;
 
@@ -18,6 +19,13 @@ use crate::{
 pub trait FileSystem: Send + Sync + 'static {
     /// What the file system implements and promises; asked once, before it is mounted.
     fn properties(&self) -> Properties;
+
+    /// It was mounted at `point`, which has no symbolic links, and is seen there under the
+    /// number `device` (`st_dev`). Called before [`init`](Self::init), and for each mount.
+    fn mounted(&self, point: &Path, device: u64) {}
+
+    /// What was mounted with that number has ended.
+    fn unmounted(&self, device: u64) {}
 
     /// Called once after the mount is there and before any operation.
     fn init(&self) -> Result<()> {

@@ -54,7 +54,7 @@ mod _core {
     #[pymodule_export]
     use crate::fork::_after_fork_in_child;
     #[pymodule_export]
-    use crate::log_queue::{close_log_queue, next_log_record, set_log_level};
+    use crate::log_queue::{close_log_queue, flush_log_queue, next_log_record, set_log_level};
     #[pymodule_export]
     use crate::mount::{_shutdown, PyMount, is_asynchronous};
     #[pymodule_export]

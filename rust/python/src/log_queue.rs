@@ -18,16 +18,27 @@ use pyo3::prelude::*;
 const CAPACITY: usize = 1024;
 
 /// Of this process: what the parent has not reported yet is for the parent to report.
-static QUEUE: PerProcess<Mutex<Queue>> = PerProcess::new(
-    [const { Mutex::new(Queue { records: VecDeque::new(), dropped: 0, closed: false }) };
-        GENERATIONS],
-);
+static QUEUE: PerProcess<Mutex<Queue>> =
+    PerProcess::new([const { Mutex::new(Queue::new()) }; GENERATIONS]);
 static ADDED: PerProcess<Condvar> = PerProcess::new([const { Condvar::new() }; GENERATIONS]);
+static HANDED_OVER: PerProcess<Condvar> = PerProcess::new([const { Condvar::new() }; GENERATIONS]);
 
 struct Queue {
     records: VecDeque<Record>,
     dropped: u64,
     closed: bool,
+    /// Its reader has handed over all that it took, and waits for more.
+    reader_waits: bool,
+}
+
+impl Queue {
+    const fn new() -> Self {
+        Self { records: VecDeque::new(), dropped: 0, closed: false, reader_waits: false }
+    }
+
+    fn is_handed_over(&self) -> bool {
+        self.records.is_empty() && self.dropped == 0 && self.reader_waits
+    }
 }
 
 struct Record {
@@ -76,6 +87,22 @@ pub(crate) fn close_log_queue() {
     ADDED.notify_all();
 }
 
+/// Waits until whoever reads the queue without a timeout has handed over what is in it; False
+/// when `timeout` seconds pass first.
+#[pyfunction]
+pub(crate) fn flush_log_queue(py: Python<'_>, timeout: f64) -> bool {
+    let deadline = Instant::now() + Duration::from_secs_f64(timeout.max(0.0));
+    py.detach(|| {
+        let mut queue = QUEUE.lock();
+        while !queue.is_handed_over() {
+            if HANDED_OVER.wait_until(&mut queue, deadline).timed_out() {
+                return queue.is_handed_over();
+            }
+        }
+        true
+    })
+}
+
 /// Sets the least severe level, a number of Python's `logging`, that is passed on.
 #[pyfunction]
 pub(crate) fn set_log_level(level: u8) {
@@ -103,13 +130,15 @@ fn next(deadline: Option<Instant>) -> Option<PythonRecord> {
         if queue.closed {
             return None;
         }
-        match deadline {
-            Some(deadline) => {
-                if ADDED.wait_until(&mut queue, deadline).timed_out() && queue.records.is_empty() {
-                    return None;
-                }
+        if let Some(deadline) = deadline {
+            if ADDED.wait_until(&mut queue, deadline).timed_out() && queue.records.is_empty() {
+                return None;
             }
-            None => ADDED.wait(&mut queue),
+        } else {
+            queue.reader_waits = true;
+            HANDED_OVER.notify_all();
+            ADDED.wait(&mut queue);
+            queue.reader_waits = false;
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The trait that transports call: operations in, answers through a responder, now or later.
 
+use std::path::Path;
+
 use fusesg_fs::{Context, Inode, Operation, Properties, Result, Unique};
 
 use crate::{Responder, Value};
@@ -19,6 +21,17 @@ pub enum Delivery {
 pub trait Dispatch: Send + Sync + 'static {
     /// What the file system implements and promises; asked once, before it is mounted.
     fn properties(&self) -> Properties;
+
+    /// It was mounted at `point`, which has no symbolic links, and is seen there under the
+    /// number `device` (`st_dev`). Called before [`init`](Self::init), and for each mount.
+    fn mounted(&self, point: &Path, device: u64) {
+        let _ = (point, device);
+    }
+
+    /// What was mounted with that number has ended.
+    fn unmounted(&self, device: u64) {
+        let _ = device;
+    }
 
     /// Called once when the mount is there, before any operation. An error ends the mount.
     fn init(&self) -> Result<()>;

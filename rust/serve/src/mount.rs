@@ -108,6 +108,7 @@ impl Mount {
         if let Some(bytes) = config.max_readahead {
             raise_readahead(id, bytes);
         }
+        let announced = Announced::new(&dispatch, &point, id);
         dispatch.init().map_err(|errno| {
             MountError::new(format!("the file system's init failed: {errno}"), Some(errno.number()))
         })?;
@@ -136,6 +137,7 @@ impl Mount {
         let serving = ServingMount {
             inner: Arc::clone(&inner),
             dispatch,
+            announced,
             served,
             watcher,
             endpoints,
@@ -332,6 +334,7 @@ impl fmt::Debug for Mount {
 struct ServingMount {
     inner: Arc<Inner>,
     dispatch: Arc<dyn Dispatch>,
+    announced: Announced,
     served: Arc<Served>,
     watcher: Option<Watcher>,
     endpoints: Vec<Endpoint>,
@@ -389,7 +392,7 @@ impl ServingMount {
 
     /// Takes everything down.
     fn end(self, outcome: io::Result<()>) {
-        let Self { inner, dispatch, served, watcher, endpoints, not_inherited } = self;
+        let Self { inner, dispatch, announced, served, watcher, endpoints, not_inherited } = self;
         match outcome {
             // fuser takes an abort for an error
             Err(error) if error.raw_os_error() != Some(libc::ECONNABORTED) => {
@@ -406,6 +409,7 @@ impl ServingMount {
         }
         // by now nobody finds them by the mount
         drop(endpoints);
+        drop(announced);
         drop(dispatch);
         drop(served);
         inner.connection.passthrough.clear();
@@ -414,6 +418,27 @@ impl ServingMount {
         inner.connection.data_path.pipes.close();
         drop(watcher);
         inner.ended.come();
+    }
+}
+
+/// The file system knows of its mount, until this is dropped.
+struct Announced {
+    dispatch: Arc<dyn Dispatch>,
+    device: u64,
+}
+
+impl Announced {
+    fn new(dispatch: &Arc<dyn Dispatch>, point: &Path, id: MountId) -> Self {
+        // file systems without a block device have major number 0
+        let device = libc::makedev(0, id.minor);
+        dispatch.mounted(point, device);
+        Self { dispatch: Arc::clone(dispatch), device }
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        self.dispatch.unmounted(self.device);
     }
 }
 

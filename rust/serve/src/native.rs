@@ -1,5 +1,6 @@
 //! The adapter from the synchronous trait to the dispatch trait.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use fusesg_fs::{
@@ -115,6 +116,14 @@ impl DirectorySink for CountingSink {
 impl<F: FileSystem + ?Sized> Dispatch for Native<F> {
     fn properties(&self) -> Properties {
         self.file_system.properties()
+    }
+
+    fn mounted(&self, point: &Path, device: u64) {
+        self.file_system.mounted(point, device);
+    }
+
+    fn unmounted(&self, device: u64) {
+        self.file_system.unmounted(device);
     }
 
     fn init(&self) -> Result<()> {

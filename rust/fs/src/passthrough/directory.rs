@@ -191,7 +191,7 @@ impl DirectoryStream {
     /// The kind of a record, from the inode where the file system does not list it.
     fn kind_of(&self, record: &Record<'_>) -> FileType {
         FileType::from_dirent(record.kind)
-            .or_else(|| kind(&sys::statx(self.fd(), record.name).ok()?).ok())
+            .or_else(|| kind(&sys::cached_statx(self.fd(), record.name).ok()?).ok())
             .unwrap_or(FileType::Regular)
     }
 }

@@ -18,6 +18,7 @@
 //! | what a created inode's mode becomes: umask and default ACLs | `creation_mode.rs` |
 //! | getattr, setattr, statfs | `attributes.rs` |
 //! | open, create, release | `open_files.rs` |
+//! | where a mount inside its source would meet itself | `own_mounts.rs` |
 //! | read, write and what else works on an open file | `data.rs` |
 //! | what the kernel reads and writes by itself | `kernel_io.rs` |
 //! | listings | `directory.rs` |
@@ -43,6 +44,7 @@ mod magic_links;
 mod names;
 mod open_files;
 mod operations;
+mod own_mounts;
 mod privileges;
 pub(crate) mod sys;
 mod xattr;
@@ -51,7 +53,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anchor::Anchors;
@@ -60,6 +62,7 @@ use directory::DirectoryStream;
 use inodes::Inodes;
 use magic_links::MagicLinks;
 use open_files::OpenFile;
+use own_mounts::OwnMounts;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use directory::Record;
@@ -89,6 +92,9 @@ pub struct PassthroughOptions {
 #[derive(Debug)]
 pub struct Passthrough {
     options: PassthroughOptions,
+    /// Absolute, without symbolic links.
+    source: PathBuf,
+    own_mounts: OwnMounts,
     inodes: Inodes,
     files: HandleTable<OpenFile>,
     directories: HandleTable<DirectoryStream>,
@@ -120,6 +126,8 @@ impl Passthrough {
         };
         Ok(Self {
             options,
+            source: source.canonicalize()?,
+            own_mounts: OwnMounts::default(),
             inodes: Inodes::new(root, identity, anchors),
             files: HandleTable::default(),
             directories: HandleTable::default(),

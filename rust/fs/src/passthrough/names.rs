@@ -8,9 +8,6 @@ use super::attributes::{attributes, decode_device, identity, kind};
 use super::{Passthrough, magic_links, sys};
 use crate::{Context, Entry, Errno, FileType, Inode, RenameFlags, Result};
 
-/// Flags to name an inode without opening it.
-const NAME_ONLY: i32 = libc::O_PATH | libc::O_NOFOLLOW;
-
 impl Passthrough {
     pub(super) fn look_up(&self, parent: Inode, name: &OsStr) -> Result<Entry> {
         let parent = self.inodes.get(parent)?;
@@ -20,7 +17,7 @@ impl Passthrough {
 
     /// The entry of a name, which counts as one lookup.
     pub(super) fn entry_at(&self, parent: BorrowedFd<'_>, name: &CStr) -> Result<Entry> {
-        self.entry(sys::openat(parent, name, NAME_ONLY, 0)?)
+        self.entry(self.open_name(parent, name)?)
     }
 
     /// The entry of the inode behind an O_PATH descriptor, which counts as one lookup.
@@ -91,7 +88,7 @@ impl Passthrough {
             let _guard = self.credentials.as_caller(context)?;
             create(parent.as_fd(), &name, mode)?;
         }
-        let created = sys::openat(parent.as_fd(), &name, NAME_ONLY, 0)?;
+        let created = self.open_name(parent.as_fd(), &name)?;
         let status = sys::statx(created.as_fd(), c"")?;
         self.undo_own_umask(parent.as_fd(), created.as_fd(), mode, status.stx_mode.into());
         self.entry(created)
@@ -158,7 +155,7 @@ impl Passthrough {
             return;
         }
         // an error here is the removal's to report
-        if let Ok(fd) = sys::openat(parent, name, NAME_ONLY, 0)
+        if let Ok(fd) = self.open_name(parent, name)
             && let Ok(status) = sys::statx(fd.as_fd(), c"")
         {
             self.inodes.keep_alive(fd, identity(&status));

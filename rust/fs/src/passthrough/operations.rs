@@ -1,6 +1,7 @@
 //! The file system trait: every operation, in one line each.
 
 use std::ffi::OsStr;
+use std::path::Path;
 
 use fusesg_sg::SegmentList;
 
@@ -37,6 +38,14 @@ impl FileSystem for Passthrough {
             cache_symlinks: self.options.cache_symlinks,
             ..Properties::default()
         }
+    }
+
+    fn mounted(&self, point: &Path, device: u64) {
+        self.mounted_at(point, device);
+    }
+
+    fn unmounted(&self, device: u64) {
+        self.unmounted_from(device);
     }
 
     fn init(&self) -> Result<()> {

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -572,6 +573,18 @@ pub(crate) struct PythonDispatch(pub(crate) Arc<Core>);
 impl Dispatch for PythonDispatch {
     fn properties(&self) -> Properties {
         self.0.properties
+    }
+
+    fn mounted(&self, point: &Path, device: u64) {
+        if let Some(native) = &self.0.native {
+            native.mounted(point, device);
+        }
+    }
+
+    fn unmounted(&self, device: u64) {
+        if let Some(native) = &self.0.native {
+            native.unmounted(device);
+        }
     }
 
     fn init(&self) -> Result<()> {

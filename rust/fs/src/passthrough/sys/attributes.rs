@@ -9,7 +9,16 @@ use super::retry;
 
 /// statx(2) of a descriptor, or of a name in it; symbolic links are not followed.
 pub(crate) fn statx(fd: BorrowedFd<'_>, name: &CStr) -> io::Result<libc::statx> {
-    let flags = libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW;
+    statx_with(fd, name, 0)
+}
+
+/// The same, of what the kernel knows: no server of a file system is asked.
+pub(crate) fn cached_statx(fd: BorrowedFd<'_>, name: &CStr) -> io::Result<libc::statx> {
+    statx_with(fd, name, libc::AT_STATX_DONT_SYNC)
+}
+
+fn statx_with(fd: BorrowedFd<'_>, name: &CStr, flags: i32) -> io::Result<libc::statx> {
+    let flags = flags | libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW;
     let mut status = MaybeUninit::<libc::statx>::uninit();
     let buffer = status.as_mut_ptr();
     // SAFETY: the arguments are those of statx; the buffer has room for its result.

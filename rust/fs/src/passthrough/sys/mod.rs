@@ -11,7 +11,9 @@ mod limits;
 mod names;
 mod xattr;
 
-pub(super) use attributes::{fchmodat, fchownat, fstatvfs, statx, truncate, utimensat};
+pub(super) use attributes::{
+    cached_statx, fchmodat, fchownat, fstatvfs, statx, truncate, utimensat,
+};
 pub(super) use credentials::{
     Capabilities, capabilities, set_effective_capabilities, setfsgid, setfsuid,
 };
@@ -21,7 +23,7 @@ pub(crate) use data::{
 pub(super) use file_handle::{FileHandle, name_to_handle_at, open_by_handle_at};
 pub(super) use limits::raise_open_files;
 pub(super) use names::{
-    linkat, mkdirat, mknodat, openat, readlinkat, renameat2, symlinkat, unlinkat,
+    linkat, mkdirat, mknodat, openat, openat_on_mount, readlinkat, renameat2, symlinkat, unlinkat,
 };
 pub(super) use xattr::{getxattr, listxattr, removexattr, setxattr};
 

@@ -20,6 +20,26 @@ pub(crate) fn openat(
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// openat2(2) that stays on the mount of `directory`: EXDEV where `name` is a mount point. By
+/// number.
+pub(crate) fn openat_on_mount(
+    directory: BorrowedFd<'_>,
+    name: &CStr,
+    flags: i32,
+) -> io::Result<OwnedFd> {
+    let flags = u64::from((flags | libc::O_CLOEXEC).cast_unsigned());
+    // `struct open_how`: flags, mode, resolve
+    let how = [flags, 0, libc::RESOLVE_NO_XDEV];
+    let (start, size) = (how.as_ptr(), size_of_val(&how));
+    // SAFETY: the name is a C string that lives through the call, and so do the `size` bytes.
+    let fd = retry(|| unsafe {
+        libc::syscall(libc::SYS_openat2, directory.as_raw_fd(), name.as_ptr(), start, size)
+    })?;
+    let fd = i32::try_from(fd).expect("descriptors are ints");
+    // SAFETY: the kernel just gave this descriptor to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// mkdirat(2).
 pub(crate) fn mkdirat(directory: BorrowedFd<'_>, name: &CStr, mode: u32) -> io::Result<()> {
     // SAFETY: the name is a C string that lives through the call.
