@@ -61,6 +61,19 @@ def test_blocking_on_an_async_method_is_refused_at_once(
     run(main)
 
 
+def test_who_asks_again_and_again_is_told_once(run, mountpoint, served, fuse_log):
+    async def main():
+        async with served(Using(None), attribute_timeout=0) as mount:
+            for _ in range(20):
+                assert errno_of(os.stat, mountpoint) == "EDEADLK"
+            assert mount.statistics()["operations"]["getattr"]["errors"] == 20
+        fuse_log.wait_for(r"Using\.getattr.*EDEADLK.*once")
+        fuse_log.collect()
+        assert len(fuse_log.messages) == 1
+
+    run(main)
+
+
 def test_blocking_in_a_loop_of_its_own(mounted, mountpoint, fuse_log):
     async def use():
         seen.append(errno_of(os.stat, mountpoint / "file"))

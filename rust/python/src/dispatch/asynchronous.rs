@@ -48,14 +48,27 @@ impl Core {
         if !(waits && (from_loop || self.event_loop.is_in(request.context.pid))) {
             return Some(request);
         }
+        self.tell_loop_waits(kind);
+        let _delivery = request.responder.answer(Err(Errno::EDEADLK));
+        None
+    }
+
+    /// Says once for each method that the loop waited for it: code in a loop may ask for ever.
+    fn tell_loop_waits(&self, kind: OperationKind) {
+        {
+            let mut told = self.loop_waits_told.lock();
+            if told.contains(kind) {
+                return;
+            }
+            *told = told.with(kind);
+        }
         log_queue::error(format!(
             "{}.{}: the event loop that is to await it waits for it itself; answered EDEADLK \
-             (code in a loop uses a mount by `await asyncio.to_thread(os.stat, path)`)",
+             (code in a loop uses a mount by `await asyncio.to_thread(os.stat, path)`; said once \
+             for each method, the statistics count on)",
             self.class_name,
             self.methods.name(kind)
         ));
-        let _delivery = request.responder.answer(Err(Errno::EDEADLK));
-        None
     }
 
     /// Calls a method of which only the end is of interest. Where it is to be awaited, the

@@ -67,6 +67,8 @@ pub(crate) struct Core {
     pub(crate) writeback: bool,
     /// It was said that a write took nothing.
     pub(crate) nothing_written_told: AtomicBool,
+    /// Operations of which it was said that the event loop waited for them itself.
+    pub(super) loop_waits_told: Mutex<OperationSet>,
     /// Native handles may be offered for kernel passthrough.
     pub(crate) offers_passthrough: bool,
     /// What goes to Python.
@@ -169,6 +171,7 @@ impl Core {
             keep_cache: declared.keep_cache.unwrap_or(false),
             writeback: limits.writeback,
             nothing_written_told: AtomicBool::new(false),
+            loop_waits_told: Mutex::new(OperationSet::EMPTY),
             offers_passthrough: properties.kernel_passthrough,
             python,
             data_only,
