@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import re
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from benchmarks._processes import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,17 +26,14 @@ def known() -> list[str]:
     return IDS.read_text(encoding="utf-8").split()
 
 
-def names(programs: Iterable[Path]) -> list[str]:
-    """The benchmarks of programs."""
-    found = []
+def names(programs: Iterable[Path]) -> dict[str, Path]:
+    """The benchmarks of programs, each with the one that it is in."""
+    found = {}
     for program in programs:
         output = subprocess.check_output([program, "--bench", "--list"], text=True)
-        lines = output.splitlines()
-        found += [
-            line[: -len(": benchmark")]
-            for line in lines
-            if line.endswith(": benchmark")
-        ]
+        for line in output.splitlines():
+            if line.endswith(": benchmark"):
+                found[line.removesuffix(": benchmark")] = program
     return found
 
 
@@ -68,6 +69,7 @@ def measured(
             command += [f"--warm-up-time={warm_up}", f"--measurement-time={seconds}"]
             subprocess.run(
                 [*command, only],
+                preexec_fn=functools.partial(end_with_parent, os.getpid()),
                 env={"CRITERION_HOME": home},
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -10,9 +10,9 @@ import subprocess
 from pathlib import Path
 from typing import Any, Self
 
-from benchmarks._processes import end_with_parent, main_of
+from benchmarks._processes import end_with_asv, main_of
 from benchmarks._server import Request
-from benchmarks._settings import NotHere, Unsupported
+from benchmarks._settings import Unsupported, need_fuse
 from benchmarks._workspace import tell_leftovers
 
 _END_SECONDS = 20.0
@@ -43,11 +43,8 @@ class Mounted:
         one_cpu: bool = False,
         **options: Any,
     ) -> None:
-        if not os.path.exists("/dev/fuse"):
-            raise NotHere("there is no /dev/fuse: try `modprobe fuse`")
-        if "ASV_PROJECT" in os.environ:
-            # asv may be killed; nothing of this process must outlive it
-            end_with_parent(os.getppid())
+        need_fuse()
+        end_with_asv()
         tell_leftovers()
         request = Request(kind, os.getpid(), size, files, one_cpu, options)
         self._process = subprocess.Popen(

@@ -25,6 +25,12 @@ def end_with_parent(parent: int, number: signal.Signals = signal.SIGKILL) -> Non
         os.kill(os.getpid(), number)
 
 
+def end_with_asv() -> None:
+    """The same of asv, if it runs this process: it may be killed."""
+    if "ASV_PROJECT" in os.environ:
+        end_with_parent(os.getppid())
+
+
 def main_of(module: str, *arguments: str) -> list[str]:
     """The command that runs `main` of a module of this package.
 

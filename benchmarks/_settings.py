@@ -30,6 +30,7 @@ __all__ = [
     "VERSION",
     "NotHere",
     "Unsupported",
+    "need_fuse",
     "on_one_cpu",
 ]
 
@@ -49,6 +50,12 @@ VERSION = "1"
 By hand: asv would otherwise drop the history of a benchmark with each edit of its
 source. To be raised in one that begins to measure something else.
 """
+
+
+def need_fuse() -> None:
+    """Raises `NotHere` where nothing can be mounted."""
+    if not os.path.exists("/dev/fuse"):
+        raise NotHere("there is no /dev/fuse: try `modprobe fuse`")
 
 
 @contextlib.contextmanager

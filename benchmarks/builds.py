@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import shutil
@@ -19,6 +20,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from benchmarks._processes import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -202,6 +205,7 @@ def _run(
             command,
             cwd=directory,
             env=environment,
+            preexec_fn=functools.partial(end_with_parent, os.getpid()),
             capture_output=True,
             text=True,
             check=False,

@@ -10,6 +10,7 @@ import itertools
 import os
 import re
 import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from benchmarks import _criterion, builds
@@ -23,8 +24,30 @@ if TYPE_CHECKING:
 
     from benchmarks._discovery import Benchmark
 
-Problems = list[str]
-"""What is wrong with a benchmark; nothing, if it works."""
+
+@dataclass
+class _Tried:
+    """How one benchmark went."""
+
+    name: str
+    problems: list[str] = field(default_factory=list)
+    cases: int = 1
+    """Combinations of its parameters."""
+    left_out: list[str] = field(default_factory=list)
+    """What the machine lacks, for each of them that was not run."""
+
+    @property
+    def was_run(self) -> bool:
+        return bool(self.problems) or len(self.left_out) < self.cases
+
+    @property
+    def verdict(self) -> str:
+        if self.problems:
+            return "FAILED"
+        if not self.was_run:
+            return "left out"
+        left_out = f", {len(self.left_out)} of {self.cases} cases left out"
+        return "works" + (left_out if self.left_out else "")
 
 
 def main(pattern: str = "", suites: Sequence[str] = SUITES) -> int:
@@ -40,35 +63,41 @@ def main(pattern: str = "", suites: Sequence[str] = SUITES) -> int:
     tell_leftovers()
     if not os.path.exists("/dev/fuse"):
         print("no /dev/fuse: what needs a mount is left out (try `modprobe fuse`)")
-    run = failed = 0
-    for name, problems in itertools.chain(_python(pattern, suites), _rust(pattern)):
-        run += 1
-        failed += bool(problems)
-        print(f"{name:60} {'FAILED' if problems else 'works'}", flush=True)
-        for problem in problems:
-            print("    " + problem.strip().replace("\n", "\n    "), flush=True)
+    run = left_out = failed = 0
+    for tried in itertools.chain(_python(pattern, suites), _rust(pattern)):
+        run += tried.was_run
+        left_out += not tried.was_run
+        failed += bool(tried.problems)
+        print(f"{tried.name:60} {tried.verdict}", flush=True)
+        for line in (*tried.problems, *dict.fromkeys(tried.left_out)):
+            print("    " + line.strip().replace("\n", "\n    "), flush=True)
+    if left_out:
+        print(f"{left_out} benchmarks left out")
     # make test and others go by this line
     print(f"{run} benchmarks run, {failed} failed")
     return min(failed, 1)
 
 
-def _python(pattern: str, suites: Sequence[str]) -> Iterator[tuple[str, Problems]]:
+def _python(pattern: str, suites: Sequence[str]) -> Iterator[_Tried]:
     with Worker("quick", suites=suites) as worker:
         for benchmark in benchmarks(suites):
             if re.search(pattern, benchmark.name):
-                yield benchmark.name, list(_problems(worker, benchmark))
+                yield _tried(worker, benchmark)
 
 
-def _problems(worker: Worker, benchmark: Benchmark) -> Iterator[str]:
-    for case in range(len(benchmark.parameters)):
+def _tried(worker: Worker, benchmark: Benchmark) -> _Tried:
+    tried = _Tried(benchmark.name, cases=len(benchmark.parameters))
+    for case in range(tried.cases):
         outcome = worker.run(benchmark, case)
-        if outcome.error:
-            yield f"{benchmark.case_name(case)}: {outcome.error}"
-        elif not outcome.left_out and not outcome.samples:
-            yield f"{benchmark.case_name(case)}: it has measured nothing"
+        if outcome.left_out:
+            tried.left_out.append(outcome.left_out)
+        elif outcome.error or not outcome.samples:
+            problem = outcome.error or "it has measured nothing"
+            tried.problems.append(f"{benchmark.case_name(case)}: {problem}")
+    return tried
 
 
-def _rust(pattern: str) -> Iterator[tuple[str, Problems]]:
+def _rust(pattern: str) -> Iterator[_Tried]:
     known = _criterion.known()
     chosen = [name for name in known if re.search(pattern, f"rust_micro.{name}")]
     if not chosen:
@@ -77,16 +106,17 @@ def _rust(pattern: str) -> Iterator[tuple[str, Problems]]:
         programs = builds.criterion_programs_of(ROOT, "dev")
     except builds.BuildError as error:
         print(f"the Rust benchmarks cannot be built: {error}")
-        yield from ((f"rust_micro.{name}", ["not built"]) for name in chosen)
+        yield from (_Tried(f"rust_micro.{name}", ["not built"]) for name in chosen)
         return
     there = _criterion.names(programs)
     works = _criterion.tried(programs)
     for name in chosen:
         problem = "it fails" if name in there else f"{_criterion.IDS.name} has it only"
-        yield f"rust_micro.{name}", [] if name in works else [problem]
+        yield _Tried(f"rust_micro.{name}", [] if name in works else [problem])
     for name in there:
         if name not in known:
-            yield f"rust_micro.{name}", [f"add it to {_criterion.IDS.name}"]
+            problem = f"add it to {_criterion.IDS.name}"
+            yield _Tried(f"rust_micro.{name}", [problem])
 
 
 if __name__ == "__main__":

@@ -8,31 +8,40 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import _criterion, _sampling, builds
+from benchmarks._processes import end_with_asv
 from benchmarks._settings import ROOT, VERSION, Unsupported, on_one_cpu
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def setup_cache() -> dict[str, list[float]]:
-    """Runs all of them."""
+
+def setup_cache() -> dict[str, Path]:
+    """Builds them; by name, the program that each is in."""
+    end_with_asv()
     commit = os.environ.get("ASV_COMMIT")
     programs = (
         builds.Builds().criterion_programs(commit)
         if commit
         else builds.criterion_programs_of(ROOT)
     )
-    with on_one_cpu():
-        return _criterion.measured(programs, warm_up=0.3, seconds=1.0)
+    return _criterion.names(programs)
 
 
 setup_cache.timeout = 1800  # type: ignore[attr-defined]
 
 
 def _benchmark(name: str) -> Any:
-    def track(measured: dict[str, list[float]]) -> object:
-        if name not in measured:
+    def track(programs: dict[str, Path]) -> object:
+        if name not in programs:
             raise Unsupported(f"the commit has no benchmark {name}")
+        end_with_asv()
+        with on_one_cpu():
+            measured = _criterion.measured(
+                [programs[name]], warm_up=0.3, seconds=1.0, only=f"^{re.escape(name)}$"
+            )
         return _sampling.samples(measured[name])
 
     track.__name__ = "track_" + re.sub(r"\W+", "_", name)

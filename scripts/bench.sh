@@ -37,4 +37,5 @@ done
 [[ ${#commits[@]} -gt 0 ]] || fail 'none of the commits can be built'
 
 say "Measuring ${#commits[@]} of $count commits: $range"
-printf '%s\n' "${commits[@]}" | "$VENV/bin/asv" run HASHFILE:- --show-stderr "$@"
+# in place of this shell, so that who ends it ends asv
+exec "$VENV/bin/asv" run HASHFILE:- --show-stderr "$@" < <(printf '%s\n' "${commits[@]}")

@@ -27,6 +27,9 @@ fi
 key=$(hash_of requirements/build.txt "requirements/$name.txt")
 if ! is_stamped "requirements-$name" "$key"; then
     say "Installing requirements/$name.txt into .venv"
-    "$VENV/bin/python" -m pip install --requirement "requirements/$name.txt"
+    "$VENV/bin/python" -m pip install --requirement "requirements/$name.txt" || fail \
+        "requirements/$name.txt cannot be installed: pip says why above; it needs a network, once$(
+            [[ $name != bench ]] || echo ' (make bench-quick goes without it)'
+        )"
     stamp "requirements-$name" "$key"
 fi

@@ -24,6 +24,22 @@ sys.stdin.read()
 """
 
 
+CRITERION = """
+import sys
+from pathlib import Path
+sys.path.append(sys.argv[1])
+from benchmarks import _criterion
+from benchmarks._processes import end_with_asv
+end_with_asv()
+_criterion.measured([Path(sys.argv[2])], warm_up=1, seconds=1)
+"""
+
+ASV = """
+import subprocess, sys
+subprocess.run([sys.executable, "-c", *sys.argv[1:]])
+"""
+
+
 def mounts():
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     return {line.split()[4] for line in lines}
@@ -64,6 +80,27 @@ def test_mount_ends_with_a_client_that_is_killed():
         client.wait()
         wait_until(lambda: str(path) not in mounts())
         wait_until(lambda: not path.parent.exists())
+
+
+def test_programs_of_criterion_end_with_asv_that_is_killed(tmp_path):
+    alive = tmp_path / "alive"  # it has a writer as long as the program lives
+    os.mkfifo(alive)
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\nexec >{alive}\necho $$\nexec sleep 1000\n")
+    program.chmod(0o755)
+    root = Path(__file__).parents[2]
+    asv = subprocess.Popen(
+        [sys.executable, "-c", ASV, CRITERION, root, program],
+        env=os.environ | {"ASV_PROJECT": "fusesg"},
+    )
+    with asv, alive.open() as output:
+        pid = int(output.readline())
+        asv.kill()
+        is_over, _, _ = select.select([output], [], [], SECONDS)
+        if not is_over:
+            os.kill(pid, signal.SIGKILL)
+        assert is_over, "the program goes on"
+        assert output.read() == ""
 
 
 def test_what_a_killed_server_leaves_is_removed_and_told():

@@ -1,12 +1,30 @@
 """Running benchmarks without asv: what hangs or dies costs itself only."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from benchmarks._discovery import benchmarks
 from benchmarks._workers import Worker
 
 from benchmarks import quick
+
+# Another /dev without fuse, for a process with a mount namespace of its own.
+WITHOUT_FUSE = """
+set -e
+mount --make-rprivate /
+mkdir "$1/dev"
+mount -t tmpfs none "$1/dev"
+for name in null zero urandom; do
+    touch "$1/dev/$name"
+    mount --bind "/dev/$name" "$1/dev/$name"
+done
+mount --rbind "$1/dev" /dev
+shift
+exec "$@"
+"""
 
 FAILING = """
 timeout = 5
@@ -23,6 +41,20 @@ def track_case(self, case):
     if case == "talks":
         print('{"samples": [2.0]}')
     return {"samples": [1.0, 1.0], "number": 1}
+"""
+
+LACKING = """
+params = (["here", "absent"],)
+
+def track_partly(self, case):
+    from benchmarks._settings import NotHere
+    if case == "absent":
+        raise NotHere("no such device")
+    return {"samples": [1.0], "number": 1}
+
+def track_never(self, case):
+    from benchmarks._settings import NotHere
+    raise NotHere("no such device")
 """
 
 HANGING = """
@@ -78,6 +110,36 @@ def test_last_line_counts(suite, capsys):
 def test_benchmarks_that_work(capsys):
     assert quick.main("^start_up") == 0
     assert capsys.readouterr().out.splitlines()[-1] == "3 benchmarks run, 0 failed"
+
+
+def test_what_is_left_out_is_neither_run_nor_failed(suite, capsys):
+    name = suite("lacking_suite", LACKING)
+    assert quick.main("lacking_suite", [name]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    verdicts = dict(line.split(maxsplit=1) for line in lines if ".Some." in line)
+    assert verdicts == {
+        "lacking_suite.Some.track_partly": "works, 1 of 2 cases left out",
+        "lacking_suite.Some.track_never": "left out",
+    }
+    assert lines.count("    no such device") == 2
+    assert lines[-2:] == ["1 benchmarks left out", "1 benchmarks run, 0 failed"]
+
+
+@pytest.mark.requires("root", "program unshare")
+def test_without_fuse_what_mounts_is_left_out(tmp_path):
+    command = ["unshare", "--mount", "sh", "-c", WITHOUT_FUSE, "sh", tmp_path]
+    command += [sys.executable, "-m", "benchmarks.quick", "^start_up|track_stat"]
+    root = Path(__file__).parents[2]
+    output = subprocess.check_output(command, text=True, cwd=root)
+    lines = output.splitlines()
+    verdicts = dict(line.split(maxsplit=1) for line in lines if ".track_" in line)
+    assert verdicts == {
+        "start_up.StartUp.track_import": "works",
+        "start_up.StartUp.track_mount": "left out",
+        "start_up.StartUp.track_unmount": "left out",
+        "metadata.Directory.track_stat": "left out",
+    }
+    assert lines[-2:] == ["3 benchmarks left out", "1 benchmarks run, 0 failed"]
 
 
 def test_all_names_are_different_and_lower_is_better():
