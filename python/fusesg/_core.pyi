@@ -49,7 +49,10 @@ WRITE_KILL_SUIDGID: Final = 4
 """Bit of `Context.write_flags`: the write clears set-user-id and set-group-id."""
 
 class _HasFileno(Protocol):
-    def fileno(self) -> int: ...
+    """A file object, a socket, or what else has a descriptor."""
+
+    def fileno(self) -> int:
+        """The descriptor."""
 
 @final
 class Context:
@@ -1119,29 +1122,36 @@ class NativeFilesystem:
 
     __fusesg_base__: ClassVar[bool]
 
-    def lookup(self, parent: int, name: str, ctx: Context) -> _AtOnce[Entry | None]: ...
-    def forget(self, inode: int, count: int) -> _AtOnce[None]: ...
-    def getattr(
-        self, inode: int, handle: _Handle, ctx: Context
-    ) -> _AtOnce[Attributes]: ...
+    def lookup(self, parent: int, name: str, ctx: Context) -> _AtOnce[Entry | None]:
+        """Finds a name in a directory. See `Filesystem.lookup`."""
+    def forget(self, inode: int, count: int) -> _AtOnce[None]:
+        """The kernel has dropped `count` lookups. See `Filesystem.forget`."""
+    def getattr(self, inode: int, handle: _Handle, ctx: Context) -> _AtOnce[Attributes]:
+        """Attributes of an inode: stat(2). See `Filesystem.getattr`."""
     def setattr(
         self, inode: int, changes: SetAttributes, handle: _Handle, ctx: Context
-    ) -> _AtOnce[Attributes]: ...
-    def readlink(self, inode: int, ctx: Context) -> _AtOnce[str]: ...
+    ) -> _AtOnce[Attributes]:
+        """Changes attributes. See `Filesystem.setattr`."""
+    def readlink(self, inode: int, ctx: Context) -> _AtOnce[str]:
+        """Target of a symbolic link. See `Filesystem.readlink`."""
     def mknod(
         self, parent: int, name: str, mode: int, rdev: int, ctx: Context
-    ) -> _AtOnce[Entry]: ...
-    def mkdir(
-        self, parent: int, name: str, mode: int, ctx: Context
-    ) -> _AtOnce[Entry]: ...
+    ) -> _AtOnce[Entry]:
+        """Creates a file, FIFO, socket or device. See `Filesystem.mknod`."""
+    def mkdir(self, parent: int, name: str, mode: int, ctx: Context) -> _AtOnce[Entry]:
+        """Creates a directory. See `Filesystem.mkdir`."""
     def symlink(
         self, parent: int, name: str, target: str, ctx: Context
-    ) -> _AtOnce[Entry]: ...
+    ) -> _AtOnce[Entry]:
+        """Creates a symbolic link. See `Filesystem.symlink`."""
     def link(
         self, inode: int, new_parent: int, new_name: str, ctx: Context
-    ) -> _AtOnce[Entry]: ...
-    def unlink(self, parent: int, name: str, ctx: Context) -> _AtOnce[None]: ...
-    def rmdir(self, parent: int, name: str, ctx: Context) -> _AtOnce[None]: ...
+    ) -> _AtOnce[Entry]:
+        """Creates a hard link. See `Filesystem.link`."""
+    def unlink(self, parent: int, name: str, ctx: Context) -> _AtOnce[None]:
+        """Removes a name that is not a directory. See `Filesystem.unlink`."""
+    def rmdir(self, parent: int, name: str, ctx: Context) -> _AtOnce[None]:
+        """Removes an empty directory. See `Filesystem.rmdir`."""
     def rename(
         self,
         parent: int,
@@ -1150,39 +1160,54 @@ class NativeFilesystem:
         new_name: str,
         flags: int,
         ctx: Context,
-    ) -> _AtOnce[None]: ...
-    def open(self, inode: int, flags: int, ctx: Context) -> _Handle: ...
+    ) -> _AtOnce[None]:
+        """Renames or moves; an existing target is replaced. See `Filesystem.rename`."""
+    def open(self, inode: int, flags: int, ctx: Context) -> _Handle:
+        """Opens a file. See `Filesystem.open`."""
     def create(
         self, parent: int, name: str, mode: int, flags: int, ctx: Context
-    ) -> _AtOnce[tuple[Entry, _Handle]]: ...
+    ) -> _AtOnce[tuple[Entry, _Handle]]:
+        """Creates and opens a file. See `Filesystem.create`."""
     def read(
         self, inode: int, handle: _Handle, offset: int, size: int, ctx: Context
-    ) -> _Answer: ...
+    ) -> _Answer:
+        """Reads from a file. See `Filesystem.read`."""
     def write(
         self, inode: int, handle: _Handle, offset: int, data: _Bytes, ctx: Context
-    ) -> _AtOnce[int]: ...
-    def flush(self, inode: int, handle: _Handle, ctx: Context) -> _AtOnce[None]: ...
-    def release(self, inode: int, handle: _Handle, ctx: Context) -> _AtOnce[None]: ...
+    ) -> _AtOnce[int]:
+        """Writes to a file. See `Filesystem.write`."""
+    def flush(self, inode: int, handle: _Handle, ctx: Context) -> _AtOnce[None]:
+        """A descriptor of an open file was closed. See `Filesystem.flush`."""
+    def release(self, inode: int, handle: _Handle, ctx: Context) -> _AtOnce[None]:
+        """The last descriptor of an open file was closed. See `Filesystem.release`."""
     def fsync(
         self, inode: int, handle: _Handle, datasync: bool, ctx: Context
-    ) -> _AtOnce[None]: ...
-    def opendir(self, inode: int, flags: int, ctx: Context) -> _Handle: ...
+    ) -> _AtOnce[None]:
+        """Brings a file to stable storage. See `Filesystem.fsync`."""
+    def opendir(self, inode: int, flags: int, ctx: Context) -> _Handle:
+        """Opens a directory. See `Filesystem.opendir`."""
     def readdir(
         self, inode: int, handle: _Handle, offset: int, ctx: Context
-    ) -> _AtOnce[Iterable[DirectoryEntry]]: ...
-    def releasedir(
-        self, inode: int, handle: _Handle, ctx: Context
-    ) -> _AtOnce[None]: ...
+    ) -> _AtOnce[Iterable[DirectoryEntry]]:
+        """Lists a directory. See `Filesystem.readdir`."""
+    def releasedir(self, inode: int, handle: _Handle, ctx: Context) -> _AtOnce[None]:
+        """An open directory was closed. See `Filesystem.releasedir`."""
     def fsyncdir(
         self, inode: int, handle: _Handle, datasync: bool, ctx: Context
-    ) -> _AtOnce[None]: ...
-    def statfs(self, inode: int, ctx: Context) -> _AtOnce[FilesystemStatistics]: ...
-    def getxattr(self, inode: int, name: str, ctx: Context) -> _AtOnce[bytes]: ...
+    ) -> _AtOnce[None]:
+        """Brings a directory to stable storage. See `Filesystem.fsyncdir`."""
+    def statfs(self, inode: int, ctx: Context) -> _AtOnce[FilesystemStatistics]:
+        """Sizes of the file system: statvfs(3), df(1). See `Filesystem.statfs`."""
+    def getxattr(self, inode: int, name: str, ctx: Context) -> _AtOnce[bytes]:
+        """Value of an extended attribute. See `Filesystem.getxattr`."""
     def setxattr(
         self, inode: int, name: str, value: _Bytes, flags: int, ctx: Context
-    ) -> _AtOnce[None]: ...
-    def listxattr(self, inode: int, ctx: Context) -> _AtOnce[Iterable[str]]: ...
-    def removexattr(self, inode: int, name: str, ctx: Context) -> _AtOnce[None]: ...
+    ) -> _AtOnce[None]:
+        """Sets an extended attribute. See `Filesystem.setxattr`."""
+    def listxattr(self, inode: int, ctx: Context) -> _AtOnce[Iterable[str]]:
+        """Names of the extended attributes. See `Filesystem.listxattr`."""
+    def removexattr(self, inode: int, name: str, ctx: Context) -> _AtOnce[None]:
+        """Removes an extended attribute. See `Filesystem.removexattr`."""
     def fallocate(
         self,
         inode: int,
@@ -1191,10 +1216,12 @@ class NativeFilesystem:
         length: int,
         mode: int,
         ctx: Context,
-    ) -> _AtOnce[None]: ...
+    ) -> _AtOnce[None]:
+        """Allocates, frees or zeroes a range. See `Filesystem.fallocate`."""
     def lseek(
         self, inode: int, handle: _Handle, offset: int, whence: int, ctx: Context
-    ) -> _AtOnce[int]: ...
+    ) -> _AtOnce[int]:
+        """Finds data or a hole. See `Filesystem.lseek`."""
     def copy_file_range(
         self,
         in_inode: int,
@@ -1206,7 +1233,8 @@ class NativeFilesystem:
         length: int,
         flags: int,
         ctx: Context,
-    ) -> _AtOnce[int]: ...
+    ) -> _AtOnce[int]:
+        """Copies between two files of this mount. See `Filesystem.copy_file_range`."""
     def ioctl(
         self,
         inode: int,
@@ -1215,7 +1243,8 @@ class NativeFilesystem:
         data: _Bytes,
         out_size: int,
         ctx: Context,
-    ) -> _AtOnce[tuple[int, bytes]]: ...
+    ) -> _AtOnce[tuple[int, bytes]]:
+        """A control command. See `Filesystem.ioctl`."""
     def poll(
         self,
         inode: int,
@@ -1223,7 +1252,8 @@ class NativeFilesystem:
         events: int,
         waiter: PollWaiter | None,
         ctx: Context,
-    ) -> _AtOnce[int]: ...
+    ) -> _AtOnce[int]:
+        """Files are always ready; the kernel asks only where a class overrides this."""
 
 class Passthrough(NativeFilesystem):
     """The native directory file system; see `fusesg.Passthrough`.

@@ -136,6 +136,7 @@ impl PyNative {
     #[pyo3(name = "__fusesg_base__")]
     const FUSESG_BASE: bool = true;
 
+    /// Finds a name in a directory. See `Filesystem.lookup`.
     fn lookup(
         &self,
         parent: u64,
@@ -154,6 +155,7 @@ impl PyNative {
         }
     }
 
+    /// The kernel has dropped `count` lookups. See `Filesystem.forget`.
     fn forget(&self, py: Python<'_>, inode: u64, count: u64) -> PyResult<()> {
         self.run(py, |native| {
             native.forget(Inode(inode), count);
@@ -161,6 +163,7 @@ impl PyNative {
         })
     }
 
+    /// Attributes of an inode: stat(2). See `Filesystem.getattr`.
     fn getattr(
         &self,
         inode: u64,
@@ -172,6 +175,7 @@ impl PyNative {
         Ok(PyAttributes(reply.attributes))
     }
 
+    /// Changes attributes. See `Filesystem.setattr`.
     fn setattr(
         &self,
         inode: u64,
@@ -186,6 +190,7 @@ impl PyNative {
         Ok(PyAttributes(reply.attributes))
     }
 
+    /// Target of a symbolic link. See `Filesystem.readlink`.
     fn readlink<'py>(
         &self,
         inode: u64,
@@ -196,6 +201,7 @@ impl PyNative {
         names::bytes_to_python(ctx.py(), &target)
     }
 
+    /// Creates a file, FIFO, socket or device. See `Filesystem.mknod`.
     fn mknod(
         &self,
         parent: u64,
@@ -210,6 +216,7 @@ impl PyNative {
         self.entry(ctx.py(), entry)
     }
 
+    /// Creates a directory. See `Filesystem.mkdir`.
     fn mkdir(
         &self,
         parent: u64,
@@ -223,6 +230,7 @@ impl PyNative {
         self.entry(ctx.py(), entry)
     }
 
+    /// Creates a symbolic link. See `Filesystem.symlink`.
     fn symlink(
         &self,
         parent: u64,
@@ -237,6 +245,7 @@ impl PyNative {
         self.entry(ctx.py(), entry)
     }
 
+    /// Creates a hard link. See `Filesystem.link`.
     fn link(
         &self,
         inode: u64,
@@ -251,6 +260,7 @@ impl PyNative {
         self.entry(ctx.py(), entry)
     }
 
+    /// Removes a name that is not a directory. See `Filesystem.unlink`.
     fn unlink(
         &self,
         parent: u64,
@@ -261,6 +271,7 @@ impl PyNative {
         self.run(ctx.py(), |native| native.unlink(&context, Inode(parent), &name))
     }
 
+    /// Removes an empty directory. See `Filesystem.rmdir`.
     fn rmdir(
         &self,
         parent: u64,
@@ -271,6 +282,7 @@ impl PyNative {
         self.run(ctx.py(), |native| native.rmdir(&context, Inode(parent), &name))
     }
 
+    /// Renames or moves; an existing target is replaced. See `Filesystem.rename`.
     fn rename(
         &self,
         parent: u64,
@@ -288,12 +300,14 @@ impl PyNative {
         })
     }
 
+    /// Opens a file. See `Filesystem.open`.
     fn open(&self, inode: u64, flags: i32, ctx: &Bound<'_, PyContext>) -> PyResult<PyOpened> {
         let (context, flags) = (caller(ctx), ctx.get().native_flags(flags));
         let opened = self.run(ctx.py(), |native| native.open(&context, Inode(inode), flags))?;
         self.to_python(ctx.py(), inode, &opened, false)
     }
 
+    /// Creates and opens a file. See `Filesystem.create`.
     fn create(
         &self,
         parent: u64,
@@ -310,6 +324,7 @@ impl PyNative {
         Ok((self.entry(ctx.py(), entry)?, opened))
     }
 
+    /// Reads from a file. See `Filesystem.read`.
     fn read(
         &self,
         inode: u64,
@@ -323,6 +338,7 @@ impl PyNative {
             .map(PySegmentList)
     }
 
+    /// Writes to a file. See `Filesystem.write`.
     fn write(
         &self,
         inode: u64,
@@ -341,6 +357,7 @@ impl PyNative {
         })
     }
 
+    /// A descriptor of an open file was closed. See `Filesystem.flush`.
     fn flush(
         &self,
         inode: u64,
@@ -352,6 +369,7 @@ impl PyNative {
         self.run(ctx.py(), |native| native.flush(&context, Inode(inode), handle, owner))
     }
 
+    /// The last descriptor of an open file was closed. See `Filesystem.release`.
     fn release(
         &self,
         inode: u64,
@@ -362,6 +380,7 @@ impl PyNative {
         self.run(ctx.py(), |native| native.release(Inode(inode), handle))
     }
 
+    /// Brings a file to stable storage. See `Filesystem.fsync`.
     fn fsync(
         &self,
         inode: u64,
@@ -373,12 +392,14 @@ impl PyNative {
         self.run(ctx.py(), |native| native.fsync(&context, Inode(inode), handle, datasync))
     }
 
+    /// Opens a directory. See `Filesystem.opendir`.
     fn opendir(&self, inode: u64, flags: i32, ctx: &Bound<'_, PyContext>) -> PyResult<PyOpened> {
         let context = caller(ctx);
         let opened = self.run(ctx.py(), |native| native.opendir(&context, Inode(inode), flags))?;
         self.to_python(ctx.py(), inode, &opened, true)
     }
 
+    /// Lists a directory. See `Filesystem.readdir`.
     fn readdir<'py>(
         &self,
         inode: u64,
@@ -396,6 +417,7 @@ impl PyNative {
         PyList::new(ctx.py(), listing.0)
     }
 
+    /// An open directory was closed. See `Filesystem.releasedir`.
     fn releasedir(
         &self,
         inode: u64,
@@ -406,6 +428,7 @@ impl PyNative {
         self.run(ctx.py(), |native| native.releasedir(Inode(inode), handle))
     }
 
+    /// Brings a directory to stable storage. See `Filesystem.fsyncdir`.
     fn fsyncdir(
         &self,
         inode: u64,
@@ -417,11 +440,13 @@ impl PyNative {
         self.run(ctx.py(), |native| native.fsyncdir(&context, Inode(inode), handle, datasync))
     }
 
+    /// Sizes of the file system: statvfs(3), df(1). See `Filesystem.statfs`.
     fn statfs(&self, inode: u64, ctx: &Bound<'_, PyContext>) -> PyResult<PyFilesystemStatistics> {
         let context = caller(ctx);
         self.run(ctx.py(), |native| native.statfs(&context, Inode(inode))).map(Into::into)
     }
 
+    /// Value of an extended attribute. See `Filesystem.getxattr`.
     fn getxattr<'py>(
         &self,
         inode: u64,
@@ -433,6 +458,7 @@ impl PyNative {
         Ok(PyBytes::new(ctx.py(), &value))
     }
 
+    /// Sets an extended attribute. See `Filesystem.setxattr`.
     fn setxattr(
         &self,
         inode: u64,
@@ -446,6 +472,7 @@ impl PyNative {
         self.run(ctx.py(), |native| native.setxattr(&context, Inode(inode), &name, &value, flags))
     }
 
+    /// Names of the extended attributes. See `Filesystem.listxattr`.
     fn listxattr<'py>(
         &self,
         inode: u64,
@@ -458,6 +485,7 @@ impl PyNative {
         PyList::new(ctx.py(), names.collect::<PyResult<Vec<_>>>()?)
     }
 
+    /// Removes an extended attribute. See `Filesystem.removexattr`.
     fn removexattr(
         &self,
         inode: u64,
@@ -468,6 +496,7 @@ impl PyNative {
         self.run(ctx.py(), |native| native.removexattr(&context, Inode(inode), &name))
     }
 
+    /// Allocates, frees or zeroes a range. See `Filesystem.fallocate`.
     fn fallocate(
         &self,
         inode: u64,
@@ -483,6 +512,7 @@ impl PyNative {
         })
     }
 
+    /// Finds data or a hole. See `Filesystem.lseek`.
     fn lseek(
         &self,
         inode: u64,
@@ -495,6 +525,7 @@ impl PyNative {
         self.run(ctx.py(), |native| native.lseek(&context, Inode(inode), handle, offset, whence))
     }
 
+    /// Copies between two files of this mount. See `Filesystem.copy_file_range`.
     #[expect(unused_variables, reason = "the native file system needs the handles only")]
     fn copy_file_range(
         &self,
@@ -516,6 +547,7 @@ impl PyNative {
         })
     }
 
+    /// A control command. See `Filesystem.ioctl`.
     fn ioctl<'py>(
         &self,
         inode: u64,
