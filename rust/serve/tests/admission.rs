@@ -152,7 +152,6 @@ fn a_second_file_waits_for_the_reserved_request() {
     closing_first.join().unwrap();
     // the reserved request is the only one that can have come to it
     let (_, flush) = scene.held.next();
-    assert_eq!(scene.mount.statistics().parked, 0);
     assert_eq!(flush.answer(Ok(Reply::Done)), Delivery::Sent);
     closing_second.join().unwrap();
     answer(read);
@@ -253,7 +252,7 @@ fn the_deadline_answers_who_waits_and_the_next_one_is_served() {
         assert_eq!(reader.join().0.unwrap_err().raw_os_error(), Some(libc::ETIMEDOUT));
     }
     // the callback that is late still has the request
-    eventually("the other one is out of the line", || scene.mount.statistics().in_flight == 1);
+    eventually("the other one is out of the line", || scene.mount.statistics().given_up == 1);
     assert_eq!(responder.answer(Ok(Reply::Data(zeros(4)))), Delivery::Dropped);
     let (reader, responder) = scene.read_held(third);
     answer(responder);
