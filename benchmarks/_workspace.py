@@ -71,7 +71,8 @@ def _is_alive(pid: int) -> bool:
 
 def _remove(path: Path) -> str:
     for mountpoint in _mounts_below(path):
-        if not _unmount(mountpoint):
+        # its watcher may have been faster
+        if not _unmount(mountpoint) and mountpoint in _mounts_below(path):
             return (
                 f"a killed benchmark has left a mount that cannot be removed: "
                 f"umount -l {mountpoint}"

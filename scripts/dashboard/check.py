@@ -108,8 +108,7 @@ class Visit:
             self.look(page, "list")
             page.click("#summarylist-body th:nth-child(2)")
             self.expect(page, "location.hash.includes('sort=1')")
-            page.hover("#summarylist-body tbody a")
-            self.expect(page, _POPOVER)
+            self.expect_popover(page, "#summarylist-body tbody a")
 
     def regressions_page(self) -> None:
         """The table of what became slower."""
@@ -119,8 +118,7 @@ class Visit:
             self.expect(page, f"{_ROWS} === {count}")
             self.look(page, "regressions")
             if count:
-                page.hover("#regressions-body tbody a")
-                self.expect(page, _POPOVER)
+                self.expect_popover(page, "#regressions-body tbody a")
                 page.click("#regressions-body tbody a")
                 self.expect(page, "inspectPage.isThere()")
                 self.look(page, "regression", "inspectPage.graph()")
@@ -208,6 +206,19 @@ class Visit:
             with contextlib.suppress(DashboardError):
                 page.evaluate(_TWO_FRAMES)
             self.findings += [f"{name}: {problem}" for problem in page.problems]
+
+    def expect_popover(self, page: Page, selector: str) -> None:
+        """Waits for the graph beside a link that the mouse is on.
+
+        What is drawn while the mouse comes may move the link away from under it.
+        """
+        for _ in range(2):
+            page.hover(selector)
+            if page.wait(_POPOVER):
+                return
+            page.move(0, 0)
+        page.hover(selector)
+        self.expect(page, _POPOVER)
 
     def expect(self, page: Page, condition: str, name: str = "") -> None:
         """Waits for something."""

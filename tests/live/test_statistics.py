@@ -146,7 +146,8 @@ class TestCounting:
         read = numbers["operations"]["read"]
         assert (read["count"], read["errors"], read["bytes"]) == (1, 1, 0)
         assert read["latency"]["timed"] == 1
-        assert (numbers["in_flight"], numbers["oldest"]) == (0, [])
+        # the RELEASE that follows may be
+        assert "read" not in {request["operation"] for request in numbers["oldest"]}
         assert numbers["given_up"]["running"] == 1
         (oldest,) = numbers["given_up"]["oldest"]
         assert (oldest["operation"], oldest["pid"]) == (
@@ -154,24 +155,24 @@ class TestCounting:
             threading.get_native_id(),
         )
         assert oldest["seconds"] >= 0.1
-        assert "0 in flight, 1 answered runs on (read, " in capsys.readouterr().out
+        assert " in flight, 1 answered runs on (read, " in capsys.readouterr().out
         # when the callback returns nothing is counted again
         assert late["given_up"] == {"running": 0, "oldest": []}
         read = late["operations"]["read"]
         assert (read["count"], read["errors"], read["bytes"]) == (1, 1, 0)
         assert read["latency"]["timed"] == 1
 
-    def test_native_operations_have_no_callbacks(self, mounted, tmp_path):
-        (tmp_path / "file").write_bytes(b"words")
-        with mounted(fusesg.Passthrough(tmp_path)) as mount:
+    def test_native_operations_have_no_callbacks(self, mounted, source):
+        (source / "file").write_bytes(b"words")
+        with mounted(fusesg.Passthrough(source)) as mount:
             Path(mount.path, "file").read_bytes()
             numbers = settled(mount)
         assert "callback" not in numbers["operations"]["read"]
         assert numbers["filesystem"] == "Passthrough"
 
-    def test_buffers_and_pipes_have_a_peak(self, mounted, tmp_path):
-        (tmp_path / "file").write_bytes(bytes(1 << 20))
-        with mounted(fusesg.Passthrough(tmp_path), direct_io=True) as mount:
+    def test_buffers_and_pipes_have_a_peak(self, mounted, source):
+        (source / "file").write_bytes(bytes(1 << 20))
+        with mounted(fusesg.Passthrough(source), direct_io=True) as mount:
             Path(mount.path, "file").read_bytes()
             core = settled(mount)["core"]
         pipes = core["copier"]["pipes"]

@@ -102,7 +102,9 @@ def test_acls_are_not_supported(root, name):
 
 
 def test_acls_that_a_class_lists_are_not_shown(mounted, mountpoint, tmp_path):
-    filesystem = Attributes(tmp_path)
+    source = tmp_path / "source"
+    source.mkdir()
+    filesystem = Attributes(source)
     filesystem.listxattr = lambda inode, ctx: ["user.a", *ACLS, "user.b"]
     with mounted(filesystem):
         assert os.listxattr(mountpoint) == ["user.a", "user.b"]
