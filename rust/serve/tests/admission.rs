@@ -152,6 +152,7 @@ fn a_second_file_waits_for_the_reserved_request() {
     closing_first.join().unwrap();
     // the reserved request is the only one that can have come to it
     let (_, flush) = scene.held.next();
+    assert!(scene.mount.statistics().parked <= 1, "at most the RELEASE of the first file");
     assert_eq!(flush.answer(Ok(Reply::Done)), Delivery::Sent);
     closing_second.join().unwrap();
     answer(read);
