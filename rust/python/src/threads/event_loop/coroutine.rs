@@ -4,6 +4,7 @@
 //! it. So the answer is given the moment the callback returns, rather than two turns of the
 //! loop later by a done callback, and no Python frame stands between the two.
 
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -107,6 +108,18 @@ impl Running {
         }
         None
     }
+
+    /// Whether its task is to end with this, although it has been dealt with.
+    fn passes_on(&self, py: Python<'_>, error: &PyErr) -> bool {
+        let ends_programs = error.is_instance_of::<PyKeyboardInterrupt>(py)
+            || error.is_instance_of::<PySystemExit>(py);
+        // in a thread of ours they are the outcome of one callback
+        let is_programs_loop = || {
+            let shared = self.shared.upgrade();
+            shared.is_some_and(|shared| shared.is_foreign.load(Ordering::Relaxed))
+        };
+        is_cancelled_error(py, error) || ends_programs && is_programs_loop()
+    }
 }
 
 impl Drop for Running {
@@ -122,12 +135,12 @@ impl Drop for Running {
 /// To debuggers it looks like the coroutine it awaits.
 #[pyclass(frozen, name = "CallbackCoroutine", module = "fusesg._core")]
 pub(super) struct Awaited {
-    running: Arc<Running>,
     steps: Mutex<Steps>,
 }
 
-#[derive(Default)]
 struct Steps {
+    /// What is told the outcome.
+    running: Arc<Running>,
     /// The coroutine, or the iterator of another awaitable, until the end.
     iterator: Option<Py<PyAny>>,
     /// What the first step waits for, if that was run ahead of the task's own first step.
@@ -167,9 +180,12 @@ impl Awaited {
 
     /// Closes the coroutine; called where its task is given up.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let iterator = self.steps.lock().iterator.take();
+        let (iterator, running) = {
+            let mut steps = self.steps.lock();
+            (steps.iterator.take(), Arc::clone(&steps.running))
+        };
         let closed = iterator.map(|iterator| iterator.call_method0(py, intern!(py, "close")));
-        self.running.abandon();
+        running.abandon();
         closed.map_or(Ok(()), |closed| closed.map(drop))
     }
 
@@ -200,10 +216,18 @@ impl Awaited {
 }
 
 impl Awaited {
-    pub(super) fn new(running: &Arc<Running>, awaitable: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let iterator = Some(iterator_of(awaitable)?.unbind());
-        let steps = Mutex::new(Steps { iterator, ahead: None });
-        Ok(Self { running: Arc::clone(running), steps })
+    /// Awaits what `iterator` is [of](iterator_of).
+    pub(super) fn new(running: &Arc<Running>, iterator: Bound<'_, PyAny>) -> Self {
+        let (running, iterator) = (Arc::clone(running), Some(iterator.unbind()));
+        Self { steps: Mutex::new(Steps { running, iterator, ahead: None }) }
+    }
+
+    /// Awaits this next, having come to its end.
+    pub(super) fn go_on_with(&self, running: &Arc<Running>, iterator: Bound<'_, PyAny>) {
+        let (running, iterator) = (Arc::clone(running), Some(iterator.unbind()));
+        let before =
+            mem::replace(&mut *self.steps.lock(), Steps { running, iterator, ahead: None });
+        drop(before);
     }
 
     /// Goes on until something has to be waited for, which is returned; `None` at the end.
@@ -216,8 +240,11 @@ impl Awaited {
             Ok(waits_for) => return Ok(Some(waits_for)),
             Err(resumption) => resumption,
         };
-        let iterator = self.steps.lock().iterator.as_ref().map(|iterator| iterator.clone_ref(py));
-        let Some(iterator) = iterator else { return Ok(None) };
+        let (iterator, running) = {
+            let steps = self.steps.lock();
+            let Some(iterator) = &steps.iterator else { return Ok(None) };
+            (iterator.clone_ref(py), Arc::clone(&steps.running))
+        };
         let mut iterator = Ok(iterator.into_bound(py));
         loop {
             let outcome = match iterator.and_then(|iterator| step(&iterator, resumption)) {
@@ -227,9 +254,9 @@ impl Awaited {
             };
             let ended = self.steps.lock().iterator.take();
             drop(ended);
-            let passed_on = outcome.as_ref().err().filter(|error| self.passes_on(py, error));
+            let passed_on = outcome.as_ref().err().filter(|error| running.passes_on(py, error));
             let passed_on = passed_on.map(|error| error.clone_ref(py));
-            let next = self.running.resume(py, outcome);
+            let next = running.resume(py, outcome);
             match (passed_on, next) {
                 (Some(error), _) => return Err(error),
                 (None, None) => return Ok(None),
@@ -261,22 +288,10 @@ impl Awaited {
             },
         }
     }
-
-    /// Whether the task is to end with this, although it has been dealt with.
-    fn passes_on(&self, py: Python<'_>, error: &PyErr) -> bool {
-        let ends_programs = error.is_instance_of::<PyKeyboardInterrupt>(py)
-            || error.is_instance_of::<PySystemExit>(py);
-        // in a thread of ours they are the outcome of one callback
-        let is_programs_loop = || {
-            let shared = self.running.shared.upgrade();
-            shared.is_some_and(|shared| shared.is_foreign.load(Ordering::Relaxed))
-        };
-        is_cancelled_error(py, error) || ends_programs && is_programs_loop()
-    }
 }
 
 /// What is to be sent to: the coroutine itself, or what `__await__` returns.
-fn iterator_of<'py>(awaitable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+pub(super) fn iterator_of<'py>(awaitable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     if imports::is_coroutine(awaitable)? {
         return Ok(awaitable.clone());
     }

@@ -10,7 +10,7 @@ use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::coroutine::{Awaited, Running};
+use super::coroutine::{Running, iterator_of};
 use super::tasks::Tasks;
 use super::{Item, LOOP_OF_THREAD, Rest, Shared, Step, Work};
 use crate::log_queue;
@@ -42,6 +42,7 @@ impl Drain {
         LOOP_OF_THREAD.set(shared.address());
         shared.thread.store(sys::thread_number(), Ordering::Relaxed);
         let batch = Batch::begin(shared);
+        let turn = self.tasks.turn();
         let mut result = Ok(());
         for item in shared.take(&self.wake) {
             let done = match item {
@@ -60,6 +61,7 @@ impl Drain {
             Batch::answer(py, ANSWERS);
         }
         Batch::answer(py, 1);
+        drop(turn);
         drop(batch);
         result
     }
@@ -95,15 +97,15 @@ impl Drain {
         let key = work.key();
         let name = work.name(py);
         let running = Arc::new(Running::new(&self.shared, work));
-        let coroutine = match Awaited::new(&running, &awaitable) {
-            Ok(coroutine) => Bound::new(py, coroutine)?,
+        let iterator = match iterator_of(&awaitable) {
+            Ok(iterator) => iterator,
             // what `__await__` raised
             Err(error) => {
                 running.fail(py, error);
                 return Ok(());
             }
         };
-        match self.tasks.start(&coroutine, &name) {
+        match self.tasks.start(&running, iterator, &name) {
             Ok(task) => {
                 if running.set_task(task.unbind()) {
                     self.shared.enter(key, Arc::clone(&running));
