@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import shutil
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -167,8 +166,10 @@ def _measured(
             os.mkdir(place)
             # an answer comes with the end of a sample
             subject = Subject(system, place, options.timeout + 4 * seconds)
-            shutil.copytree(first, subject.source, symlinks=True)
-            subjects.append(stack.enter_context(subject))
+            subjects.append(subject)
+        _files.copy(first, [subject.source for subject in subjects])
+        for subject in subjects:
+            stack.enter_context(subject)
         measurement = Measurement(
             subjects,
             list(zip(rows, results, strict=True)),
