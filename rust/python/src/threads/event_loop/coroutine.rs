@@ -147,6 +147,12 @@ struct Steps {
     ahead: Option<Py<PyAny>>,
 }
 
+impl Steps {
+    fn new(running: &Arc<Running>, iterator: Bound<'_, PyAny>) -> Self {
+        Self { running: Arc::clone(running), iterator: Some(iterator.unbind()), ahead: None }
+    }
+}
+
 /// How a coroutine is made to go on.
 enum Resumption<'py> {
     Send(Bound<'py, PyAny>),
@@ -218,15 +224,12 @@ impl Awaited {
 impl Awaited {
     /// Awaits what `iterator` is [of](iterator_of).
     pub(super) fn new(running: &Arc<Running>, iterator: Bound<'_, PyAny>) -> Self {
-        let (running, iterator) = (Arc::clone(running), Some(iterator.unbind()));
-        Self { steps: Mutex::new(Steps { running, iterator, ahead: None }) }
+        Self { steps: Mutex::new(Steps::new(running, iterator)) }
     }
 
     /// Awaits this next, having come to its end.
     pub(super) fn go_on_with(&self, running: &Arc<Running>, iterator: Bound<'_, PyAny>) {
-        let (running, iterator) = (Arc::clone(running), Some(iterator.unbind()));
-        let before =
-            mem::replace(&mut *self.steps.lock(), Steps { running, iterator, ahead: None });
+        let before = mem::replace(&mut *self.steps.lock(), Steps::new(running, iterator));
         drop(before);
     }
 

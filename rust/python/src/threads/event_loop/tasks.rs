@@ -50,7 +50,8 @@ struct Ahead {
     spare: Mutex<Option<Spare>>,
 }
 
-/// A task that has not made its own first step, and of whose callback nothing is left.
+/// A task that has not made its own first step, and whose callback has ended. Whether anything
+/// is left of that is looked at when the task is needed again, which it may never be.
 struct Spare {
     task: Py<PyAny>,
     coroutine: Py<Awaited>,
@@ -103,7 +104,7 @@ impl Tasks {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = iterator.py();
         if let FirstStep::Ahead(ahead) = &self.first_step
-            && let Some(spare) = ahead.take_spare()
+            && let Some(spare) = ahead.take_spare().filter(|spare| ahead.is_unused(py, spare))
         {
             spare.task.bind(py).call_method1(intern!(py, "set_name"), (name,))?;
             spare.coroutine.get().go_on_with(running, iterator);
@@ -159,7 +160,7 @@ impl Tasks {
         ahead.leave.bind(py).call1((event_loop, task))?;
         match stepped {
             Err(error) if !is_cancelled_error(py, &error) => Err(error),
-            Ok(_) if running.has_ended() && ahead.is_unused(py, &spare) => {
+            Ok(_) if running.has_ended() => {
                 let task = task.clone();
                 *ahead.spare.lock() = Some(spare);
                 Ok(task)
