@@ -248,9 +248,9 @@ FIO_ROWS = (
         fio("randwrite", "4k", 1, "--ioengine=psync", "--numjobs=4", "--thread"),
         (False, True), "k/s", {"direct_io": True}, one_cpu=False),
     Row("reader_threads", "random read 4K, depth 32", fio("randread", "4k", 32),
-        (2, 4, 8), "k/s", one_cpu=False),
+        (2, 3, 4, 8), "k/s", one_cpu=False),
     Row("reader_threads", "random read 128K, depth 16", fio("randread", "128k", 16),
-        (2, 4, 8), "k/s", one_cpu=False),
+        (2, 3, 4, 8), "k/s", one_cpu=False),
 )  # fmt: skip
 
 

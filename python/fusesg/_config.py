@@ -192,10 +192,12 @@ class Config:
     Who serves them:
 
     Attributes:
-        reader_threads: Threads that read requests. Default 2, which is also the
-            least: a callback that uses its own mount must find somebody to serve it.
-            Where the mount is served on one CPU, one of them waits for requests and the
-            others stand by until all that read are busy for a millisecond.
+        reader_threads: Threads that read requests. Default 3, so that one waits for
+            the next while two CPUs are busy with large ones; 2 at least: a callback
+            that uses its own mount must find somebody to serve it. More only take the
+            CPU from each other, unless the files lie on something slow. Where the mount
+            is served on one CPU, one of them waits for requests and the others stand by
+            until all that read are busy for a few milliseconds.
         max_python_threads: Threads that may run Python callbacks at the same time
             when callbacks block. Default 64. They come and go as needed.
         max_fetches: `Fetch` pieces of this mount that are carried out at the same
@@ -267,7 +269,7 @@ class Config:
     max_background: int = fields.integer(128, 1, 2**16 - 1)
     congestion_threshold: int | None = fields.integer(None, 1, 2**16 - 1)
     max_requests: int = fields.integer(4096, 1, 2**16)
-    reader_threads: int = fields.integer(2, 2, 256)
+    reader_threads: int = fields.integer(3, 2, 256)
     max_python_threads: int = fields.integer(64, 1, 4096)
     max_fetches: int = fields.integer(16, 1, 65535)
     cpu_affinity: AbstractSet[int] | None = fields.cpus()

@@ -99,7 +99,7 @@ def test_all_awaitables_of_a_mount_share_one_loop_and_one_thread(answering):
 
 
 def test_reads_that_wait_for_awaitables_hold_no_thread(answering, threads):
-    """Forty reads wait, with two readers and two threads for callbacks."""
+    """Forty reads wait, with few readers and two threads for callbacks."""
     reads = 40
     waiting = threading.Semaphore(0)
     go_on = asyncio.Event()

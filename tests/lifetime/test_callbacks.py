@@ -102,7 +102,7 @@ with fusesg.mount(filesystem, mountpoint, entry_timeout=0, attribute_timeout=0):
 
 
 def test_blocked_callbacks_stop_nobody(run_child):
-    """64 at once, which is `max_python_threads`, and both readers."""
+    """64 at once, which is `max_python_threads`; readers count besides."""
     program = """
 class Counting(Served):
     def __init__(self):

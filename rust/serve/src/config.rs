@@ -114,7 +114,7 @@ impl MountConfig {
             mountpoint: mountpoint.into(),
             source: "fusesg".into(),
             subtype: "fusesg".into(),
-            reader_threads: 2,
+            reader_threads: 3,
             allow_other: false,
             default_permissions: true,
             read_only: false,
