@@ -9,7 +9,6 @@
 //! from pending, and exactly one of them succeeds. Request numbers are never reused
 //! while a mount lives, so a late attempt can never hit the slot's next request.
 
-use std::cell::Cell;
 use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -18,8 +17,9 @@ use std::time::Duration;
 use fusesg_fs::{Inode, OperationKind, Unique};
 use fusesg_sg::thread_number;
 
+use crate::clock;
 use crate::metrics::Started;
-use crate::{clock, sys};
+use crate::threads::this_thread;
 
 const SLOTS_PER_CHUNK: usize = 64;
 /// 64 times this many requests are tracked at the same time; more are served untracked.
@@ -327,17 +327,6 @@ impl Slot {
     }
 }
 
-/// The system's number of this thread.
-fn this_thread() -> u32 {
-    thread_local! {
-        static NUMBER: Cell<u32> = const { Cell::new(0) };
-    }
-    if NUMBER.get() == 0 {
-        NUMBER.set(sys::thread_id());
-    }
-    NUMBER.get()
-}
-
 impl fmt::Debug for InFlight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.pending()).finish()
@@ -383,7 +372,7 @@ mod tests {
         assert!(table.pending().all(|p| p.thread == 0));
         table.set_thread(tickets[7]);
         let threads: Vec<_> = table.pending().map(|p| p.thread).filter(|id| *id != 0).collect();
-        assert_eq!(threads, [sys::thread_id()]);
+        assert_eq!(threads, [this_thread()]);
         table.leave_to(tickets[7], 0);
         assert!(table.pending().all(|p| p.thread == 0));
         table.set_thread(tickets[8]);

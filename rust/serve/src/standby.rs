@@ -19,7 +19,6 @@
 //! - there was nothing to do for a second.
 
 use std::cell::RefCell;
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -28,7 +27,7 @@ use parking_lot::Mutex;
 
 use crate::condvar::Condvar;
 use crate::sweeper::Wakeup;
-use crate::sys;
+use crate::threads::{this_thread, thread_runs};
 
 /// How long all readers may be busy with the same requests before another is called. A look costs
 /// about 10 us, of which most are the timer's and the scheduler's: at 1 ms each request of 4 KiB
@@ -165,7 +164,7 @@ impl Standby {
     /// Whether more readers sleep than stand by.
     fn a_busy_reader_sleeps(&self) -> bool {
         let threads = self.state.lock().threads.clone();
-        let asleep = threads.into_iter().filter(|thread| !runs(*thread)).count();
+        let asleep = threads.into_iter().filter(|thread| !thread_runs(*thread)).count();
         asleep > self.standing_by.load(Ordering::SeqCst)
     }
 
@@ -266,18 +265,10 @@ fn know_reader(standby: &Arc<Standby>) {
     }
     READER.with_borrow_mut(|reader| {
         reader.get_or_insert_with(|| {
-            standby.state.lock().threads.push(sys::thread_id());
+            standby.state.lock().threads.push(this_thread());
             Reader(Arc::clone(standby))
         });
     });
-}
-
-/// Whether a thread of this process runs, or waits for nothing but a CPU.
-fn runs(thread: u32) -> bool {
-    fs::read_to_string(format!("/proc/self/task/{thread}/stat")).is_ok_and(|stat| {
-        // the name, in parentheses, may contain anything
-        stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('R'))
-    })
 }
 
 #[cfg(test)]

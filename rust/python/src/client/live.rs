@@ -52,8 +52,7 @@ impl LiveClient {
         let config = settings::config(settings)?;
         let native = native_of(filesystem, MountOptions::default())?;
         let limits = Limits {
-            // all threads may be inside callbacks: none of them has to read requests
-            reader_threads: usize::MAX,
+            reader_threads: None,
             max_python_threads: MAX_PYTHON_THREADS,
             max_fetches: MAX_FETCHES,
             max_write: config.max_write,

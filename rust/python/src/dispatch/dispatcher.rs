@@ -35,8 +35,9 @@ use crate::dispatch::open_data;
 use crate::dispatch::root::Root;
 use crate::log_queue;
 use crate::sys;
+use crate::threads::combining::{Combining, Place, Turn};
 use crate::threads::event_loop::{EventLoop, Key};
-use crate::threads::executors::{Executors, Job, Place, Readers};
+use crate::threads::executors::{Executors, Job};
 use crate::threads::gil_waiters::{MountId, Request};
 use crate::threads::thread_state::{self, Refused};
 
@@ -45,6 +46,8 @@ pub(super) const CALLBACKS_END: Duration = Duration::from_secs(1);
 /// How long an operation that renames waits for callbacks that use the path, and these for
 /// it. One that takes longer may be waiting for the other.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// More bytes than these are not copied so that another reader can run the callback.
+const LARGE: usize = 32 << 10;
 
 /// A mounted Python object, as its callbacks need it.
 pub(crate) struct Core {
@@ -78,7 +81,8 @@ pub(crate) struct Core {
     /// How many operations went to Python.
     callbacks: AtomicU64,
     properties: Properties,
-    readers: Readers,
+    /// Which readers run callbacks.
+    pub(crate) combining: Arc<Combining>,
     pub(crate) executors: Arc<Executors>,
     /// Where callbacks are awaited.
     pub(crate) event_loop: Arc<EventLoop>,
@@ -111,8 +115,8 @@ impl fmt::Debug for Core {
 /// What of a mount's settings concerns the dispatcher.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Threads of the transport.
-    pub(crate) reader_threads: usize,
+    /// Threads of the transport; `None` if whoever asks serves itself.
+    pub(crate) reader_threads: Option<usize>,
     /// Threads for callbacks, besides.
     pub(crate) max_python_threads: usize,
     /// `Fetch` pieces that may be carried out at a time.
@@ -146,7 +150,8 @@ impl Core {
         let properties =
             declared.properties(python, native.as_ref().map(|native| native.properties()));
         let class_name = filesystem.get_type().name()?.to_string();
-        let executors = Arc::new(Executors::new(limits.max_python_threads));
+        let combining = Combining::new(limits.reader_threads);
+        let executors = Arc::new(Executors::new(limits.max_python_threads, Arc::clone(&combining)));
         let event_loop = Arc::new(event_loop);
         let fetches = Fetches::new(
             class_name.clone(),
@@ -177,7 +182,7 @@ impl Core {
             data_only,
             callbacks: AtomicU64::new(0),
             properties,
-            readers: Readers::new(limits.reader_threads),
+            combining,
             executors,
             event_loop,
             fetches,
@@ -223,18 +228,41 @@ impl Core {
         requests
     }
 
-    /// Runs the callback of `operation` and answers.
-    fn run(
+    /// Runs the callback of `operation` and answers; then what was handed over meanwhile.
+    fn run_inside(self: &Arc<Self>, request: Request, operation: &Operation<'_>, place: Place<'_>) {
+        if let Some(place) = self.run(request, operation, Some(place)) {
+            combine(place);
+        }
+    }
+
+    /// A callback that another thread than the calling one is to run.
+    fn job(self: &Arc<Self>, request: Request, operation: Operation<'static>) -> Job {
+        let core = Arc::clone(self);
+        let run = Box::new(move |request| {
+            // unless the watchdog answered meanwhile
+            if let Some(request) = request {
+                let _none = core.run(request, &operation, None);
+            }
+        });
+        Job { request: Some(request), run }
+    }
+
+    /// Runs the callback of `operation` and answers. Returns the place that it was given if
+    /// something was handed over to it.
+    fn run<'a>(
         self: &Arc<Self>,
         request: Request,
         operation: &Operation<'_>,
-        place: Option<Place<'_>>,
-    ) {
+        mut place: Option<Place<'a>>,
+    ) -> Option<Place<'a>> {
         self.count_callback();
         request.responder.carried_out_here();
         let mut timer = CallbackTimer::start(&request.responder);
         let outcome = thread_state::attach_for(request, |py, mut request| {
             timer.enter();
+            if let Some(place) = &mut place {
+                place.has_gil();
+            }
             let callback = Callback {
                 py,
                 core: self,
@@ -249,19 +277,21 @@ impl Core {
             (outcome, request)
         });
         // from here on no Python: another reader may go in, unless this one may have to wait
-        let place = place.filter(|_| {
-            matches!(&outcome, Ok((Ok(Outcome::Reply(Reply::Data(list))), _)) if list.has_streams())
+        let may_wait = matches!(
+            &outcome, Ok((Ok(Outcome::Reply(Reply::Data(list))), _)) if list.has_streams()
+        );
+        let place = place.and_then(|mut place| {
+            place.gave_gil_back();
+            if may_wait { Some(place) } else { place.leave_if_done() }
         });
         match outcome {
-            Ok((outcome, request)) => {
-                self.finish(request, operation, outcome);
-                drop(place);
-            }
+            Ok((outcome, request)) => self.finish(request, operation, outcome),
             Err(Refused::Ending(request)) => {
                 let _no_one_waits = request.responder.answer(Err(Errno::EIO));
             }
             Err(Refused::Abandoned) => {}
         }
+        place
     }
 
     /// Runs the callback when nobody uses its paths in a way that it would disturb.
@@ -273,7 +303,7 @@ impl Core {
             if let Some(claim) = &mut request.claim {
                 claim.wait(PATIENCE);
             }
-            core.run(request, &operation, None);
+            let _none = core.run(request, &operation, None);
         });
         self.executors.submit(Job { request: Some(request), run });
     }
@@ -631,20 +661,20 @@ impl Dispatch for PythonDispatch {
         if core.methods.asynchronous().contains(operation.kind()) {
             return core.call_in_loop(request, operation.into_owned());
         }
-        if let Some(place) = core.readers.enter() {
-            return core.run(request, &operation, Some(place));
-        }
-        let operation = operation.into_owned();
-        let for_job = Arc::clone(core);
-        core.executors.submit(Job {
-            request: Some(request),
-            run: Box::new(move |request| {
-                // unless the watchdog answered meanwhile
-                if let Some(request) = request {
-                    for_job.run(request, &operation, None);
+        match core.combining.turn(is_large(&operation)) {
+            Turn::Enter(place) => core.run_inside(request, &operation, place),
+            Turn::HandOver => {
+                let job = core.job(request, operation.into_owned());
+                match core.combining.hand_over(job) {
+                    None => core.executors.look_after_handed(),
+                    Some((place, job)) => {
+                        job.run();
+                        combine(place);
+                    }
                 }
-            }),
-        });
+            }
+            Turn::Blocked => core.executors.submit(core.job(request, operation.into_owned())),
+        }
     }
 
     fn forget(&self, inode: Inode, count: u64) {
@@ -698,6 +728,19 @@ impl Dispatch for PythonDispatch {
             native.destroy();
         }
     }
+}
+
+/// Runs what readers hand over to the one that is in `place`, until there is nothing more.
+fn combine(mut place: Place<'_>) {
+    while let Some((still, job)) = place.next() {
+        place = still;
+        job.run();
+    }
+}
+
+/// Whether an operation brings so many bytes that to keep them costs more than to wait.
+fn is_large(operation: &Operation<'_>) -> bool {
+    matches!(operation, Operation::Write { data, .. } if data.len() > LARGE)
 }
 
 /// Learns from an answer what the table of paths has to know, before the kernel has it.

@@ -21,6 +21,7 @@ impl Core {
                     ("threads_peak", executors.peak.into()),
                     ("waiting", executors.waiting.into()),
                     ("queued", executors.queued.into()),
+                    ("combined", self.combining.combined().into()),
                     ("callbacks", self.callbacks().into()),
                     ("handles", self.handles.len().into()),
                     ("paths", self.known_paths().into()),

@@ -103,7 +103,7 @@ impl PyMount {
             filesystem,
             native,
             Limits {
-                reader_threads: settings.config.reader_threads,
+                reader_threads: Some(settings.config.reader_threads),
                 max_python_threads: settings.max_python_threads,
                 max_fetches: settings.max_fetches,
                 max_write: settings.config.max_write,

@@ -1,8 +1,7 @@
 //! Threads that run the callbacks which the readers must not.
 //!
-//! A callback may block, or touch its own mount. If all readers were inside callbacks, the
-//! request that such a callback waits for would never be read. So one reader at least
-//! stays out of Python: when [`Readers`] has no place left, the operation is queued here.
+//! What readers hand over to each other ([`combining`](super::combining)) and nobody takes
+//! comes here, and what cannot wait for them.
 //!
 //! Executors grow in number when the queue stalls (its oldest job waits longer than
 //! [`STALL`] while all of them are busy), which a monitor thread watches. It sleeps while
@@ -13,6 +12,7 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -20,11 +20,12 @@ use fusesg_fs::Errno;
 use fusesg_serve::Condvar;
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::threads::combining::{Combining, Look};
 use crate::threads::gil_waiters::{self, Request, Waiting};
 use crate::threads::thread_state;
 
 /// A job that waits this long calls for one more executor.
-const STALL: Duration = Duration::from_millis(1);
+pub(super) const STALL: Duration = Duration::from_millis(1);
 /// Executors but the last end after this long without work.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -34,6 +35,17 @@ pub(crate) struct Job {
     pub(crate) request: Option<Request>,
     /// Runs the callback and answers.
     pub(crate) run: Box<dyn FnOnce(Option<Request>) + Send>,
+}
+
+impl Job {
+    /// Runs it. A panic is logged and goes no further.
+    pub(crate) fn run(self) {
+        let Self { request, run } = self;
+        if catch_unwind(AssertUnwindSafe(|| run(request))).is_err() {
+            // the responder was dropped by the unwinding, which answered EIO
+            log::error!("a callback's thread panicked; please report this");
+        }
+    }
 }
 
 impl fmt::Debug for Job {
@@ -63,6 +75,9 @@ pub(crate) struct Executors {
 #[derive(Debug)]
 struct Shared {
     limit: usize,
+    combining: Arc<Combining>,
+    /// The monitor has to be told of what is handed over: it sleeps, or does not run yet.
+    must_tell: AtomicBool,
     state: Mutex<State>,
     /// A job was queued, or the mount ends.
     work: Condvar,
@@ -99,11 +114,14 @@ impl Shared {
 }
 
 impl Executors {
-    /// At most `limit` threads; none is started before it is needed.
-    pub(crate) fn new(limit: usize) -> Self {
+    /// At most `limit` threads; none is started before it is needed. They run what is
+    /// queued, and what readers hand over and nobody takes.
+    pub(crate) fn new(limit: usize, combining: Arc<Combining>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 limit: limit.max(1),
+                combining,
+                must_tell: AtomicBool::new(true),
                 state: Mutex::default(),
                 work: Condvar::new(),
                 queued: Condvar::new(),
@@ -140,30 +158,42 @@ impl Executors {
         if state.threads == 0 || slow && all_taken && state.threads < self.shared.limit {
             start_executor(&self.shared, &mut state);
         }
-        if !state.monitor_runs {
-            start_monitor(&self.shared, &mut state);
-        } else if state.queue.len() == 1 {
+        if state.queue.len() == 1 {
+            self.tell_monitor(&mut state);
+        }
+    }
+
+    /// Something was handed over among readers: if they do not come for it, executors will.
+    pub(crate) fn look_after_handed(&self) {
+        if self.shared.must_tell.load(Ordering::SeqCst) {
+            self.tell_monitor(&mut self.shared.state.lock());
+        }
+    }
+
+    fn tell_monitor(&self, state: &mut MutexGuard<'_, State>) {
+        if state.closed || state.monitor_runs {
             self.shared.queued.notify_one();
+        } else {
+            start_monitor(&self.shared, state);
         }
     }
 
     /// Takes queued requests that satisfy `wanted`; the caller answers them.
     pub(crate) fn take_requests(&self, wanted: impl Fn(&Request) -> bool) -> Vec<Request> {
+        let mut requests = self.shared.combining.take_requests(&wanted);
         let mut state = self.shared.state.lock();
-        state
-            .queue
-            .iter_mut()
-            .filter_map(|(_, job)| job.request.take_if(|request| wanted(request)))
-            .collect()
+        requests.extend(taken_from(&mut state.queue, wanted));
+        requests
     }
 
     /// Numbers.
     pub(crate) fn statistics(&self) -> ExecutorStatistics {
+        let handed = self.shared.combining.waiting();
         let state = self.shared.state.lock();
         ExecutorStatistics {
             threads: state.threads,
             peak: state.peak,
-            waiting: state.queue.len(),
+            waiting: state.queue.len() + handed,
             queued: state.total,
         }
     }
@@ -174,7 +204,8 @@ impl Executors {
         let deadline = Instant::now() + timeout;
         let mut state = self.shared.state.lock();
         state.closed = true;
-        let dropped = std::mem::take(&mut state.queue);
+        let mut dropped = self.shared.combining.close();
+        dropped.append(&mut state.queue);
         self.shared.work.notify_all();
         self.shared.queued.notify_all();
         MutexGuard::unlocked(&mut state, || {
@@ -247,7 +278,7 @@ fn execute(shared: &Arc<Shared>) {
     let mut state = shared.state.lock();
     loop {
         if let Some((_, job)) = state.queue.pop_front() {
-            MutexGuard::unlocked(&mut state, || run(job));
+            MutexGuard::unlocked(&mut state, || job.run());
             continue;
         }
         if state.closed {
@@ -274,18 +305,18 @@ fn execute(shared: &Arc<Shared>) {
     shared.ended.notify_all();
 }
 
-/// Answers the request of a job that will not run.
-fn refuse(job: Job) {
-    if let Some(request) = job.request {
-        let _no_one_waits = request.responder.answer(Err(Errno::EIO));
-    }
+/// The requests of `jobs` that satisfy `wanted`.
+pub(super) fn taken_from(
+    jobs: &mut VecDeque<(Instant, Job)>,
+    wanted: impl Fn(&Request) -> bool,
+) -> impl Iterator<Item = Request> {
+    jobs.iter_mut().filter_map(move |(_, job)| job.request.take_if(|request| wanted(request)))
 }
 
-fn run(job: Job) {
-    let Job { request, run } = job;
-    if catch_unwind(AssertUnwindSafe(|| run(request))).is_err() {
-        // the responder was dropped by the unwinding, which answered EIO
-        log::error!("a callback's thread panicked; please report this");
+/// Answers the request of a job that will not run.
+pub(super) fn refuse(job: Job) {
+    if let Some(request) = job.request {
+        let _no_one_waits = request.responder.answer(Err(Errno::EIO));
     }
 }
 
@@ -325,10 +356,27 @@ fn start_monitor(shared: &Arc<Shared>, state: &mut MutexGuard<'_, State>) {
 fn monitor(shared: &Arc<Shared>) {
     let mut state = shared.state.lock();
     let mut pause = STALL;
+    let mut last_look = Look::default();
+    shared.must_tell.store(false, Ordering::SeqCst);
     while !state.closed {
+        if let Some(overdue) = shared.combining.look(&mut last_look) {
+            state.total += overdue.len() as u64;
+            state.queue.extend(overdue);
+            shared.work.notify_all();
+        }
         let Some((since, _)) = state.queue.front() else {
             pause = STALL;
-            shared.queued.wait(&mut state);
+            if last_look.found_something {
+                // waking the monitor for each of many would cost more than they do
+                shared.queued.wait_for(&mut state, STALL);
+                continue;
+            }
+            // in this order: whoever hands over looks whether we are to be told afterwards
+            shared.must_tell.store(true, Ordering::SeqCst);
+            if !shared.combining.has_news(&last_look) {
+                shared.queued.wait(&mut state);
+            }
+            shared.must_tell.store(false, Ordering::SeqCst);
             continue;
         };
         let due = *since + STALL;
@@ -352,67 +400,4 @@ fn monitor(shared: &Arc<Shared>) {
     }
     state.monitor_runs = false;
     shared.ended.notify_all();
-}
-
-/// How many readers may be inside a callback: all but one.
-#[derive(Debug)]
-pub(crate) struct Readers {
-    state: Mutex<Inside>,
-    left: Condvar,
-    places: usize,
-}
-
-#[derive(Debug)]
-struct Inside {
-    count: usize,
-    waiting: usize,
-    /// When a reader last entered or left.
-    progress: Instant,
-}
-
-/// While none of the readers inside has left for this long, their callbacks count as
-/// blocked. Below it, waiting for a place is cheaper than another thread.
-const PATIENCE: Duration = Duration::from_micros(100);
-
-impl Readers {
-    /// For a mount with `readers` reader threads.
-    pub(crate) fn new(readers: usize) -> Self {
-        Self {
-            state: Mutex::new(Inside { count: 0, waiting: 0, progress: Instant::now() }),
-            left: Condvar::new(),
-            places: readers.saturating_sub(1).max(1),
-        }
-    }
-
-    /// A place for the calling reader, unless the others' callbacks take longer.
-    pub(crate) fn enter(&self) -> Option<Place<'_>> {
-        let mut state = self.state.lock();
-        while state.count >= self.places {
-            let deadline = state.progress + PATIENCE;
-            if Instant::now() >= deadline {
-                return None;
-            }
-            state.waiting += 1;
-            self.left.wait_until(&mut state, deadline);
-            state.waiting -= 1;
-        }
-        state.count += 1;
-        state.progress = Instant::now();
-        Some(Place(self))
-    }
-}
-
-/// A reader's right to run a callback.
-#[derive(Debug)]
-pub(crate) struct Place<'a>(&'a Readers);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.count -= 1;
-        state.progress = Instant::now();
-        if state.waiting > 0 {
-            self.0.left.notify_one();
-        }
-    }
 }
