@@ -3,6 +3,7 @@
 The plugin of `fusesg.testing` does the work, as it does it for users. On top of it:
 
 - `mountpoint`: an empty directory, unmounted at the end whatever happened.
+- `source`: an empty directory beside it, for what is shown there.
 - `mounted(filesystem, **config)`: a context manager that mounts there.
 - `wait_until_unmounted(path)`: returns when nothing is mounted there any more.
 - `run_python(program)`, `start_python(program)`: a child process, and its result.
@@ -88,6 +89,14 @@ def mountpoint(tmp_path: Path) -> Iterator[Path]:
         yield directory
     finally:
         _mounts.force_unmount(tmp_path)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """An empty directory to show at a mount point."""
+    directory = tmp_path / "source"
+    directory.mkdir()
+    return directory
 
 
 @pytest.fixture

@@ -100,9 +100,7 @@ def test_variables_that_one_has_set(read_in_one_turn):
     assert seen == [None] * len(READS)
 
 
-@pytest.mark.parametrize(
-    "keeps", ["it", "a reference", "a weak reference", "a callback"]
-)
+@pytest.mark.parametrize("keeps", ["it", "a weak reference", "a callback"])
 def test_a_task_that_is_kept(read_in_one_turn, keeps):
     kept, ended = [], []
     weakly = weakref.WeakKeyDictionary()
@@ -114,8 +112,6 @@ def test_a_task_that_is_kept(read_in_one_turn, keeps):
             weakly[task] = offset
         elif keeps == "a callback":
             task.add_done_callback(ended.append)
-        elif keeps == "a reference":
-            kept.append([task])
         else:
             kept.append(task)
 
@@ -124,8 +120,6 @@ def test_a_task_that_is_kept(read_in_one_turn, keeps):
         assert len(set(ended)) == len(READS)
     elif keeps == "it":
         assert len(set(kept)) == len(READS)
-    elif keeps == "a reference":
-        assert len({id(task) for [task] in kept}) == len(READS)
 
 
 def test_a_task_that_is_renamed(read_in_one_turn):

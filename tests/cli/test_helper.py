@@ -96,11 +96,9 @@ def namespace(tmp_path, mountpoint):
 
 
 @pytest.fixture
-def source(tmp_path):
-    directory = tmp_path / "source"
-    directory.mkdir()
-    (directory / "file").write_text("content")
-    return directory
+def source(source):
+    (source / "file").write_text("content")
+    return source
 
 
 @pytest.mark.requires("root")

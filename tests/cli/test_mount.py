@@ -51,11 +51,9 @@ class Nothing:
 
 
 @pytest.fixture
-def source(tmp_path):
-    directory = tmp_path / "source"
-    directory.mkdir()
-    (directory / "file").write_text("content")
-    return directory
+def source(source):
+    (source / "file").write_text("content")
+    return source
 
 
 @pytest.fixture

@@ -22,16 +22,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Path:
-    directory = tmp_path / "source"
-    directory.mkdir()
-    (directory / "file").write_bytes(b"content")
-    (directory / "directory").mkdir()
-    (directory / "directory" / "inner").write_bytes(b"inner")
-    (directory / "link").symlink_to("directory/inner")
-    (directory / "dangling").symlink_to("nothing")
-    (directory / "loop").symlink_to("loop")
-    return directory
+def source(source: Path) -> Path:
+    (source / "file").write_bytes(b"content")
+    (source / "directory").mkdir()
+    (source / "directory" / "inner").write_bytes(b"inner")
+    (source / "link").symlink_to("directory/inner")
+    (source / "dangling").symlink_to("nothing")
+    (source / "loop").symlink_to("loop")
+    return source
 
 
 @pytest.fixture

@@ -56,11 +56,9 @@ class Numbers:
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Path:
-    directory = tmp_path / "source"
-    directory.mkdir()
-    (directory / "file").write_bytes(content(64 * PAGE))
-    return directory
+def source(source: Path) -> Path:
+    (source / "file").write_bytes(content(64 * PAGE))
+    return source
 
 
 @pytest.mark.parametrize(("packing", "requests"), [("request", 1), ("segment", 32)])

@@ -19,9 +19,7 @@ def anonymous_memory():
 
 
 @pytest.fixture
-def source(tmp_path):
-    source = tmp_path / "source"
-    source.mkdir()
+def source(source):
     for number in range(READERS):
         with open(source / str(number), "wb") as file:
             file.truncate(SIZE)

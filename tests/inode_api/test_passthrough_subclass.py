@@ -22,13 +22,6 @@ UNCACHED = {"entry_timeout": 0, "attribute_timeout": 0}
 subclass = functools.partial(counting, fusesg.Passthrough)
 
 
-@pytest.fixture
-def source(tmp_path):
-    directory = tmp_path / "source"
-    directory.mkdir()
-    return directory
-
-
 # Behaviour
 
 

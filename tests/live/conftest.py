@@ -47,14 +47,6 @@ class Words(fusesg.Filesystem):
 
 
 @pytest.fixture
-def source(tmp_path):
-    """An empty directory beside the mount point."""
-    path = tmp_path / "source"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def unserved(mountpoint: Path) -> Iterator[_mount_table.MountEntry]:
     """A mount that looks like one of ours, and that nobody serves."""
     device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)

@@ -51,9 +51,7 @@ class Attributes(fusesg.Passthrough):
 
 
 @pytest.fixture(params=["memory", "attributes"])
-def root(request, mounted, mountpoint, tmp_path):
-    source = tmp_path / "source"
-    source.mkdir()
+def root(request, mounted, mountpoint, source):
     filesystem = example() if request.param == "memory" else Attributes(source)
     with mounted(filesystem):
         yield mountpoint
@@ -101,9 +99,7 @@ def test_acls_are_not_supported(root, name):
     assert os.listxattr(directory) == ["user.a"]
 
 
-def test_acls_that_a_class_lists_are_not_shown(mounted, mountpoint, tmp_path):
-    source = tmp_path / "source"
-    source.mkdir()
+def test_acls_that_a_class_lists_are_not_shown(mounted, mountpoint, source):
     filesystem = Attributes(source)
     filesystem.listxattr = lambda inode, ctx: ["user.a", *ACLS, "user.b"]
     with mounted(filesystem):
@@ -115,9 +111,7 @@ def test_acls_that_a_class_lists_are_not_shown(mounted, mountpoint, tmp_path):
 
 
 @pytest.mark.requires("root", "program setfacl")
-def test_who_keeps_acls_shows_them(mounted, mountpoint, tmp_path):
-    source = tmp_path / "source"
-    source.mkdir()
+def test_who_keeps_acls_shows_them(mounted, mountpoint, source, tmp_path):
     (source / "file").touch(mode=0o600)
     subprocess.run(["setfacl", "-m", "u:1234:rw", source / "file"], check=True)
     with mounted(fusesg.Passthrough(source)):

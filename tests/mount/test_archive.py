@@ -18,9 +18,8 @@ LARGE = random.Random(26).randbytes(3_000_000)
 
 
 @pytest.fixture
-def source(tmp_path):
+def source(source):
     """A directory with what a tar may hold."""
-    source = tmp_path / "source"
     (source / "sub/deeper").mkdir(parents=True)
     (source / "empty directory").mkdir(mode=0o700)
     (source / "large").write_bytes(LARGE)

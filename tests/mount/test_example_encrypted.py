@@ -24,13 +24,6 @@ LENGTHS = (
 
 
 @pytest.fixture
-def source(tmp_path):
-    directory = tmp_path / "source"
-    directory.mkdir()
-    return directory
-
-
-@pytest.fixture
 def key(tmp_path):
     path = tmp_path / "key"
     path.write_bytes(os.urandom(64))

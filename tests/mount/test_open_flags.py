@@ -83,13 +83,6 @@ class Subclass(fusesg.Passthrough):
         return super().create(parent, name, mode, flags, ctx)
 
 
-@pytest.fixture
-def source(tmp_path):
-    path = tmp_path / "source"
-    path.mkdir()
-    return path
-
-
 def use(directory):
     """Partial pages through descriptors that cannot read, and two that append."""
     path = os.path.join(directory, "file")

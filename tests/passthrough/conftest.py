@@ -35,13 +35,6 @@ class View:
     backing: Path
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    directory = tmp_path / "source"
-    directory.mkdir()
-    return directory
-
-
 @pytest.fixture(
     params=[
         pytest.param(name, marks=pytest.mark.requires("root", "linux 6.9"))

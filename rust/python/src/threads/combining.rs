@@ -134,7 +134,7 @@ impl Combining {
             }
             let patience_ends = state.progress + PATIENCE;
             if patience_ends <= now {
-                if sleep(&mut state) {
+                if all_sleep(&mut state) {
                     self.call_all(&mut state);
                     return self.enter_beside(&mut state, now).map_or(Turn::Blocked, Turn::Enter);
                 }
@@ -209,7 +209,7 @@ impl Combining {
         last.found_something = oldest.is_some() || state.handings != last.handings;
         last.handings = state.handings;
         let waited = oldest?.elapsed();
-        let overdue = waited >= COMPUTING || waited >= STALL && sleep(&mut state);
+        let overdue = waited >= COMPUTING || waited >= STALL && all_sleep(&mut state);
         overdue.then(|| {
             self.call_all(&mut state);
             std::mem::take(&mut state.handed)
@@ -247,18 +247,19 @@ impl Combining {
 
 /// Whether all who are inside sleep. One that computes, or would if it had a CPU, has
 /// [`PATIENCE`] again.
-fn sleep(state: &mut MutexGuard<'_, State>) -> bool {
-    let (inside, progress) = (state.inside.clone(), state.progress);
+fn all_sleep(state: &mut MutexGuard<'_, State>) -> bool {
+    let progress = state.progress;
     if state.asleep_since == Some(progress) {
         return true;
     }
-    let sleep = MutexGuard::unlocked(state, || !inside.into_iter().any(thread_runs));
-    if sleep {
+    let inside = state.inside.clone();
+    let all_sleep = MutexGuard::unlocked(state, || !inside.into_iter().any(thread_runs));
+    if all_sleep {
         state.asleep_since = Some(progress);
     } else if state.progress == progress {
         state.progress = Instant::now();
     }
-    sleep
+    all_sleep
 }
 
 impl State {
