@@ -25,7 +25,6 @@ use pyo3::prelude::*;
 use crate::callbacks::{self, Callback, Outcome};
 use crate::conversions::errors;
 use crate::conversions::numbers::type_name;
-use crate::dispatch::callback_timer::CallbackTimer;
 use crate::dispatch::directory_snapshot::{CountingSink, Directory, Listings};
 use crate::dispatch::fetches::Fetches;
 use crate::dispatch::handles::{self, Handles};
@@ -35,19 +34,14 @@ use crate::dispatch::open_data;
 use crate::dispatch::root::Root;
 use crate::log_queue;
 use crate::sys;
-use crate::threads::combining::{Combining, Place, Turn};
+use crate::threads::combining::Combining;
 use crate::threads::event_loop::{EventLoop, Key};
 use crate::threads::executors::{Executors, Job};
 use crate::threads::gil_waiters::{MountId, Request};
-use crate::threads::thread_state::{self, Refused};
+use crate::threads::thread_state;
 
 /// How long unmounting waits for callbacks that run.
 pub(super) const CALLBACKS_END: Duration = Duration::from_secs(1);
-/// How long an operation that renames waits for callbacks that use the path, and these for
-/// it. One that takes longer may be waiting for the other.
-const PATIENCE: Duration = Duration::from_millis(250);
-/// More bytes than these are not copied so that another reader can run the callback.
-const LARGE: usize = 32 << 10;
 
 /// A mounted Python object, as its callbacks need it.
 pub(crate) struct Core {
@@ -226,86 +220,6 @@ impl Core {
         requests.extend(self.event_loop.take_requests(&wanted));
         requests.extend(self.fetches.take_requests(wanted));
         requests
-    }
-
-    /// Runs the callback of `operation` and answers; then what was handed over meanwhile.
-    fn run_inside(self: &Arc<Self>, request: Request, operation: &Operation<'_>, place: Place<'_>) {
-        if let Some(place) = self.run(request, operation, Some(place)) {
-            combine(place);
-        }
-    }
-
-    /// A callback that another thread than the calling one is to run.
-    fn job(self: &Arc<Self>, request: Request, operation: Operation<'static>) -> Job {
-        let core = Arc::clone(self);
-        let run = Box::new(move |request| {
-            // unless the watchdog answered meanwhile
-            if let Some(request) = request {
-                let _none = core.run(request, &operation, None);
-            }
-        });
-        Job { request: Some(request), run }
-    }
-
-    /// Runs the callback of `operation` and answers. Returns the place that it was given if
-    /// something was handed over to it.
-    fn run<'a>(
-        self: &Arc<Self>,
-        request: Request,
-        operation: &Operation<'_>,
-        mut place: Option<Place<'a>>,
-    ) -> Option<Place<'a>> {
-        self.count_callback();
-        request.responder.carried_out_here();
-        let mut timer = CallbackTimer::start(&request.responder);
-        let outcome = thread_state::attach_for(request, |py, mut request| {
-            timer.enter();
-            if let Some(place) = &mut place {
-                place.has_gil();
-            }
-            let callback = Callback {
-                py,
-                core: self,
-                context: &request.context,
-                responder: Some(&mut request.responder),
-                description: RefCell::default(),
-            };
-            let outcome = callbacks::call(callback, operation);
-            if !matches!(outcome, Ok(Outcome::Awaitable(_))) {
-                timer.end(&request.responder);
-            }
-            (outcome, request)
-        });
-        // from here on no Python: another reader may go in, unless this one may have to wait
-        let may_wait = matches!(
-            &outcome, Ok((Ok(Outcome::Reply(Reply::Data(list))), _)) if list.has_streams()
-        );
-        let place = place.and_then(|mut place| {
-            place.gave_gil_back();
-            if may_wait { Some(place) } else { place.leave_if_done() }
-        });
-        match outcome {
-            Ok((outcome, request)) => self.finish(request, operation, outcome),
-            Err(Refused::Ending(request)) => {
-                let _no_one_waits = request.responder.answer(Err(Errno::EIO));
-            }
-            Err(Refused::Abandoned) => {}
-        }
-        place
-    }
-
-    /// Runs the callback when nobody uses its paths in a way that it would disturb.
-    fn run_when_free(self: &Arc<Self>, request: Request, operation: Operation<'static>) {
-        let core = Arc::clone(self);
-        let run = Box::new(move |request: Option<Request>| {
-            // unless the watchdog answered meanwhile
-            let Some(mut request) = request else { return };
-            if let Some(claim) = &mut request.claim {
-                claim.wait(PATIENCE);
-            }
-            let _none = core.run(request, &operation, None);
-        });
-        self.executors.submit(Job { request: Some(request), run });
     }
 
     /// Carries out what the callback decided.
@@ -656,25 +570,12 @@ impl Dispatch for PythonDispatch {
         let is_free = claim.as_ref().is_none_or(Claim::is_free);
         let request = Request { context, responder, mount: core.mount, claim };
         if !is_free {
-            return core.run_when_free(request, operation.into_owned());
+            return core.call_when_free(request, operation);
         }
         if core.methods.asynchronous().contains(operation.kind()) {
             return core.call_in_loop(request, operation.into_owned());
         }
-        match core.combining.turn(is_large(&operation)) {
-            Turn::Enter(place) => core.run_inside(request, &operation, place),
-            Turn::HandOver => {
-                let job = core.job(request, operation.into_owned());
-                match core.combining.hand_over(job) {
-                    None => core.executors.look_after_handed(),
-                    Some((place, job)) => {
-                        job.run();
-                        combine(place);
-                    }
-                }
-            }
-            Turn::Blocked => core.executors.submit(core.job(request, operation.into_owned())),
-        }
+        core.call(request, operation);
     }
 
     fn forget(&self, inode: Inode, count: u64) {
@@ -728,19 +629,6 @@ impl Dispatch for PythonDispatch {
             native.destroy();
         }
     }
-}
-
-/// Runs what readers hand over to the one that is in `place`, until there is nothing more.
-fn combine(mut place: Place<'_>) {
-    while let Some((still, job)) = place.next() {
-        place = still;
-        job.run();
-    }
-}
-
-/// Whether an operation brings so many bytes that to keep them costs more than to wait.
-fn is_large(operation: &Operation<'_>) -> bool {
-    matches!(operation, Operation::Write { data, .. } if data.len() > LARGE)
 }
 
 /// Learns from an answer what the table of paths has to know, before the kernel has it.

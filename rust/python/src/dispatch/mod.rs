@@ -3,6 +3,7 @@
 //! | concept | file |
 //! |---|---|
 //! | which way an operation takes, and its answer | `dispatcher.rs` |
+//! | which thread runs a callback | `calling.rs` |
 //! | callbacks that are awaited | `asynchronous.rs` |
 //! | where the time of a callback goes | `callback_timer.rs` |
 //! | the numbers | `numbers.rs` |
@@ -16,6 +17,7 @@
 
 pub(crate) mod asynchronous;
 mod callback_timer;
+mod calling;
 pub(crate) mod directory_snapshot;
 pub(crate) mod dispatcher;
 pub(crate) mod fetches;
