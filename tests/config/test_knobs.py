@@ -305,7 +305,11 @@ def test_cpu_affinity_holds_for_readers_and_executors(mounted, mountpoint, files
     mine = os.sched_getaffinity(0)
     # the barrier needs both writers in callbacks, and more than the readers run them
     with mounted(
-        files, cpu_affinity={cpu}, direct_io=True, parallel_direct_writes=True
+        files,
+        cpu_affinity={cpu},
+        reader_threads=2,
+        direct_io=True,
+        parallel_direct_writes=True,
     ):
         fd = os.open(mountpoint / "file", os.O_WRONLY)
         writers = [
